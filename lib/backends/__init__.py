@@ -7,9 +7,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lib import catalogue
+from lib.errors import ParameterError
+from lib.paths import resolve
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend, Check, Estimate, NotebookExecutor
+    from lib.evidence.signing import Signer
     from lib.parameters import Parameters
 
 
@@ -70,6 +73,35 @@ def connect(parameters: Parameters) -> Backend:
         If no backend has that name. The message suggests the most similar name.
     """
     return _backend_module(parameters).connect(parameters)
+
+
+def signer(parameters: Parameters) -> Signer | None:
+    """Return the signer with the key in ``signing_key``; None if the parameter is empty.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such key, or the key cannot sign.
+    """
+    from lib.evidence.signing import KeySigner
+    from lib.secrets import references
+
+    reference = parameters.get("signing_key") or ""
+    if not reference:
+        return None
+    if reference.startswith(f"{references.KEY_VAULT}:"):
+        return connect(parameters).signer(reference.partition(":")[2])
+    if references.is_reference(reference):
+        return KeySigner(references.read_variable(reference).encode(), reference)
+    try:
+        return KeySigner(resolve(reference).read_bytes(), reference)
+    except OSError as error:
+        raise ParameterError(f"signing_key: {reference} cannot be read ({error.strerror}).") from error
+
+
+def redact_tracking(parameters: Parameters, run_name: str) -> list[tuple[str, str]]:
+    """Redact secrets in the MLflow runs that belong to a run folder, and return the place and kind of each."""
+    return _backend_module(parameters).redact_tracking(parameters, run_name)
 
 
 def missing_artifacts(parameters: Parameters, stage: str, name: str, run_name: str) -> list[str]:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
+    from lib.evidence.signing import Signer
     from lib.schema.table_schema import TableSchema
+    from lib.scoring.feature_step import FeatureStep
     from lib.tables.schema_source import SchemaSource
 
 
@@ -65,9 +67,12 @@ class NotebookExecutor(Protocol):
     ----------
     slots : int
         Maximum number of notebooks executed at the same time.
+    remote_runs : dict of list
+        Ids of the jobs that executed a notebook elsewhere, by the name of the executed copy.
     """
 
     slots: int
+    remote_runs: dict[str, list[str]]
 
     def execute(
         self,
@@ -154,7 +159,12 @@ class ModelSearch(Protocol):
     """An AutoML search."""
 
     def run(
-        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+        self,
+        train_data: str,
+        test_data: str,
+        report: Callable[[str], None],
+        schema: TableSchema | None = None,
+        step: FeatureStep | None = None,
     ) -> SearchResult:
         """Search for at most ``automl_budget_minutes``.
 
@@ -168,6 +178,8 @@ class ModelSearch(Protocol):
             Receives a message for each finished model.
         schema : TableSchema, optional
             How each column is read. Azure's AutoML ignores the schema and infers the column types.
+        step : FeatureStep, optional
+            The customer's features, fitted; the first step of the result. Azure's AutoML refuses them.
         """
 
 
@@ -218,6 +230,24 @@ class Backend(Protocol):
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint of a use case, running or not."""
+
+    def read_secret(self, name: str) -> str:
+        """Return the secret that the parameters call ``keyvault:NAME``.
+
+        Raises
+        ------
+        ParameterError
+            If the backend has no vault, or the vault no such secret.
+        """
+
+    def signer(self, name: str) -> Signer:
+        """Return a signer with the key that the parameter ``signing_key`` calls ``keyvault:NAME``.
+
+        Raises
+        ------
+        ParameterError
+            If the backend has no vault, or the vault no such key.
+        """
 
     def local_copy(self, uri: str) -> Path:
         """Return a local copy of a file in the data store."""

@@ -17,6 +17,7 @@ from lib.backends import model_files
 from lib.backends.stored_runs import MODEL, OUTPUT_TAG_PREFIX, SHA256_TAG, STAGE_TAG, StoredRuns, stage_run_filter
 from lib.errors import DataError
 from lib.scoring.model_folder import BASELINE_FILE, ModelError, compute_digest, verify, write_sums
+from lib.secrets import known_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ class Tracking(StoredRuns):
     def log_outputs(self, run_id: str, outputs: Mapping[str, Any]) -> None:
         """Store a stage's outputs as tags, so that a notebook opened by hand can find them."""
         for name, value in outputs.items():
-            self.client.set_tag(run_id, OUTPUT_TAG_PREFIX + name, json.dumps(value))
+            self.client.set_tag(run_id, OUTPUT_TAG_PREFIX + name, known_values.mask(json.dumps(value)))
 
     def log_chart(self, chart: Chart, name: str) -> None:
         """Log a chart as a PNG file in ``charts/`` of the active run."""
@@ -88,13 +89,13 @@ class Tracking(StoredRuns):
         """Log a small table as a CSV file in ``tables/`` of the active run."""
         import mlflow
 
-        mlflow.log_text(frame.to_csv(), f"tables/{name}.csv")
+        mlflow.log_text(known_values.mask(frame.to_csv()), f"tables/{name}.csv")
 
     def log_traceback(self) -> None:
         """Log the traceback of the error being handled as ``traceback.txt`` of the active run."""
         import mlflow
 
-        mlflow.log_text(traceback.format_exc(), "traceback.txt")
+        mlflow.log_text(known_values.mask(traceback.format_exc()), "traceback.txt")
 
     def log_child_run(
         self, parent: str, name: str, hyperparameters: Mapping[str, Any], scores: Mapping[str, float], outcome: str

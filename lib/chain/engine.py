@@ -23,9 +23,10 @@ from papermill.iorw import LocalHandler, papermill_io
 from papermill.log import logger
 from papermill.translators import PythonTranslator, papermill_translators
 
-from lib.chain import forking, large_outputs
+from lib.chain import forking, large_outputs, secret_search
 from lib.chain.cell_streams import CellStreams
 from lib.chain.forking import ForkedKernel, ForkProvisioner
+from lib.secrets import files, known_values
 
 NAME = "millrace"
 _MAX_LIST_LENGTH = 80  # characters of a list that is written on one line
@@ -48,6 +49,10 @@ class KernelLeft(RuntimeError):
     """The kernel ended without an error, because a cell called ``sys.exit``."""
 
 
+class SecretPrinted(RuntimeError):
+    """A cell has written a secret into its output, from where it was removed."""
+
+
 class MillraceClient(PapermillNotebookClient):
     """papermill's client with a forked kernel.
 
@@ -61,6 +66,8 @@ class MillraceClient(PapermillNotebookClient):
         Whether the fork server ended before the kernel.
     started_cell_count : int
         Number of cells that the kernel has started to execute.
+    secrets : dict of list
+        Secrets in the outputs so far, by the number of the code cell, as messages describe them.
     """
 
     fork = True
@@ -71,6 +78,7 @@ class MillraceClient(PapermillNotebookClient):
     def __init__(self, nb_man: Any, **options: Any):
         super().__init__(nb_man, **options)
         self._streams = CellStreams()
+        self.secrets: dict[int, list[str]] = {}
 
     def create_kernel_manager(self) -> Any:
         """Create a kernel manager that uses `ForkProvisioner`, unless the kernel spec names another provisioner."""
@@ -133,14 +141,33 @@ class MillraceClient(PapermillNotebookClient):
             raise KernelLeft("the kernel ended before the last cell")
 
     async def async_execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
-        """Execute a cell, and move its large outputs into files."""
+        """Execute a cell, remove secrets from its outputs, and move its large outputs into files.
+
+        Raises
+        ------
+        SecretPrinted
+            If there was a secret in the outputs of a cell that has not failed.
+        """
         try:
-            return await super().async_execute_cell(cell, cell_index, **options)
+            await super().async_execute_cell(cell, cell_index, **options)
         finally:
             self._streams.close()
+            self._redact(cell, cell_index)
             path = self.nb_man.output_path
             if cell.cell_type == "code" and path and "://" not in str(path) and Path(path).parent.is_dir():
                 large_outputs.move(cell, cell_index + 1, Path(path))
+        if self.secrets:
+            raise SecretPrinted(secret_search.describe(self.secrets))
+        return cell
+
+    def _redact(self, cell: Any, cell_index: int) -> None:
+        """Remove secrets from the outputs of a cell, before papermill saves them or shows an error."""
+        if cell.cell_type == "code":
+            outputs, secrets = files.redact_outputs(cell.outputs)
+            if secrets:
+                cell.outputs = from_dict(outputs)
+                number = sum(other.cell_type == "code" for other in self.nb.cells[: cell_index + 1])
+                self.secrets.setdefault(number, []).extend(secrets)
 
     execute_cell = run_sync(async_execute_cell)
 
@@ -296,7 +323,7 @@ class AtomicFileHandler(LocalHandler):
     def write(self, buf: str, path: str) -> None:
         """Write a text to a file."""
         unfinished = f"{path}.part"
-        super().write(buf, unfinished)
+        super().write(known_values.mask(buf), unfinished)
         os.replace(unfinished, path)
 
 

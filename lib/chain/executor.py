@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.chain import engine, failures, postmortem
+from lib.chain import engine, failures, postmortem, secret_search
 from lib.paths import ROOT
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class KernelExecutor:
 
     def __init__(self, slots: int, fork: bool):
         self.slots = slots
+        self.remote_runs: dict[str, list[str]] = {}  # a kernel on this machine is no remote run
         self._fork = fork
 
     def execute(
@@ -87,16 +88,23 @@ class KernelExecutor:
             cause = f"it was stopped after {timeout_minutes:g} minutes, the limit that timeout_minutes sets"
             raise failures.from_cause(executed, "TimedOut", cause) from error
         if isinstance(error, PapermillExecutionError):
-            raise failures.from_cell(executed, error) from error
+            raise failures.from_cell(executed, error, _describe_secrets(watchdog)) from error
         if isinstance(error, DeadKernelError):
             kills = failures.count_memory_kills() - kills_before
             exit_code = watchdog.client.exit_code if watchdog.client else None
             has_lost_server = bool(watchdog.client and watchdog.client.has_lost_server)
             raise failures.from_dead_kernel(executed, exit_code, kills, has_lost_server) from error
+        if isinstance(error, engine.SecretPrinted):
+            raise failures.from_cause(executed, "SecretPrinted", str(error)) from None
         if isinstance(error, engine.KernelLeft | engine.OutputLost):
             raise failures.from_cause(executed, type(error).__name__, str(error)) from error
         if error is not None:
             raise failures.from_cause(executed, type(error).__name__, f"{type(error).__name__}: {error}") from error
+
+
+def _describe_secrets(watchdog: _Watchdog) -> str:
+    """Return a sentence about the secrets in the outputs of a notebook; empty if there were none."""
+    return secret_search.describe(watchdog.client.secrets) if watchdog.client else ""
 
 
 class _Watchdog(threading.Thread):

@@ -43,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
     status = records.INTERRUPTED
 
 
-def from_cell(executed: Path, error: Any) -> StageFailed:
+def from_cell(executed: Path, error: Any, remark: str = "") -> StageFailed:
     """Return the failure of a notebook in which a cell raised an exception.
 
     Parameters
@@ -51,6 +51,8 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
     executed : Path
         The executed notebook.
     error : papermill.exceptions.PapermillExecutionError
+    remark : str
+        A sentence to add to the message, in lower case.
     """
     message, exit_code = f"{error.ename}: {error.evalue}", errors.MillraceError.exit_code
     traceback = "\n".join(error.traceback)
@@ -61,7 +63,8 @@ def from_cell(executed: Path, error: Any) -> StageFailed:
         message, exit_code = error.evalue, shown_exit_code
     status = records.HELD if exit_code == errors.GateError.exit_code else records.FAILED
     cell = postmortem.format_cell(error.exec_count, error.source)
-    return StageFailed(_compose(cut(message), executed, cell), status, exit_code)
+    remark = remark[:1].upper() + remark[1:]
+    return StageFailed("\n".join(filter(None, [_compose(cut(message), executed, cell), remark])), status, exit_code)
 
 
 def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
@@ -77,7 +80,7 @@ def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
         The reason, as a sentence that starts in lower case and has no full stop.
     """
     cell = postmortem.write(executed, name, cause)
-    return StageFailed(_compose(cause[0].upper() + cause[1:] + ".", executed, cell))
+    return StageFailed(_compose(cause[0].upper() + cause[1:].rstrip(".") + ".", executed, cell))
 
 
 def from_dead_kernel(

@@ -17,6 +17,7 @@ from typing import Any
 
 from lib.chain import record as records
 from lib.paths import display_path
+from lib.secrets import known_values
 
 PASSWORD_VARIABLE = "MILLRACE_SMTP_PASSWORD"
 _EVENTS = {records.SUCCEEDED: "success", records.HELD: "gate"}  # every other end is a failure
@@ -47,7 +48,9 @@ def notify(settings: Mapping[str, Any], folder: Path) -> None:
             try:
                 send(settings[kind], message)
             except (OSError, ValueError, KeyError, smtplib.SMTPException) as error:
-                print(f"notify: the {kind} notification was not sent ({error}).", file=sys.stderr)
+                print(
+                    f"notify: the {kind} notification was not sent ({known_values.mask(str(error))}).", file=sys.stderr
+                )
 
 
 def make_message(folder: Path) -> dict[str, Any]:
@@ -78,11 +81,12 @@ def make_message(folder: Path) -> dict[str, Any]:
 
 
 def _call_webhook(address: str, message: Mapping[str, Any]) -> None:
-    """POST a message as JSON. An address ``$NAME`` is read from the environment, because it may contain a secret."""
-    if address.startswith("$"):
-        variable = address[1:]
+    """POST a message as JSON. An address ``env:NAME`` or ``$NAME`` is read from the environment: it may be secret."""
+    if address.startswith(("$", "env:")):
+        variable = address.removeprefix("$").removeprefix("env:")
         if not os.environ.get(variable):
             raise ValueError(f"the environment variable {variable} is not set")
+        known_values.remember(address, os.environ[variable])
         address = os.environ[variable]
     body = json.dumps(message, ensure_ascii=False).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json; charset=utf-8"})

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from lib.chain.moved_workspace import WORKSPACE, follow_workspace, workspace_uri
 from lib.errors import DataError, ParameterError
 from lib.paths import display_path
+from lib.secrets import redaction
 
 RUNNING, SUCCEEDED, FAILED, HELD, INTERRUPTED = "running", "succeeded", "failed", "held", "interrupted"
 REUSED, KILLED = "reused", "killed"
@@ -131,6 +132,25 @@ class RunRecord:
             entry |= {"status": status, **{name: value for name, value in fields.items() if value or value == 0}}
             self._save()
 
+    def fail(self, label: str, error: str) -> None:
+        """Record that the newest execution with a label has failed after all, so that a resumed run repeats it."""
+        with self._state_lock:
+            for entry in reversed(self._state["stages"]):
+                if entry["stage"] == label:
+                    entry |= {"status": FAILED, "error": error}
+                    break
+            self._save()
+
+    def redact(self) -> list[str]:
+        """Redact the record and the parameters, and return a description of each secret."""
+        with self._state_lock:
+            redacted, secrets = redaction.redact_value(self._state)
+            if secrets:
+                self._state.clear()
+                self._state |= redacted
+                self._save()
+        return secrets
+
     def close(self, status: str, error: str = "") -> None:
         """Record the end of the run and release the folder."""
         self.note(status=status, ended=_now(), **({"error": error} if error else {}))
@@ -142,6 +162,12 @@ class RunRecord:
             self._state |= fields
             if "error" not in fields:
                 self._state.pop("error", None)
+            self._save()
+
+    def add(self, **fields: Any) -> None:
+        """Set fields of the run as a whole, and keep its error."""
+        with self._state_lock:
+            self._state |= fields
             self._save()
 
     def beat(self, memory_megabytes: int) -> None:

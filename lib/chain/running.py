@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
-from lib.chain import contracts, fingerprint, large_outputs, pages, plan, stage_log
+from lib.chain import contracts, failures, fingerprint, large_outputs, pages, plan, secret_search, stage_log
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
 from lib.chain.environment import chain_environment
@@ -68,6 +68,7 @@ def run(
     stages = plan.group_by_stage(executions)
     with chain_environment(), heartbeat(record):
         try:
+            secret_search.remember_secrets(Parameters(values))
             if fork:
                 forking.kernels.prepare(1)  # the fork server imports its modules while this process does
             parameters = Parameters({**values, RUN_NAME: record.name})
@@ -76,6 +77,7 @@ def run(
             runner = _Runner(executions, parameters, remote_executors, record, progress, fork, earlier_results)
             for stage, next_stage in zip(stages, [*stages[1:], []], strict=True):
                 runner.run_stage(stage, next_stage)
+                runner.search_for_secrets(stage)
             return runner.values
         finally:
             forking.kernels.close()
@@ -160,6 +162,21 @@ class _Runner:
             outputs = plan.merge_outputs(outputs, future.result())
         self.values |= outputs
 
+    def search_for_secrets(self, executions: Sequence[Execution]) -> None:
+        """Redact what a stage has written besides its notebooks, and fail the stage if there was a secret.
+
+        Raises
+        ------
+        StageFailed
+            If there was a secret, e.g. in a parameter of an MLflow run.
+        """
+        try:
+            secret_search.search_run(self._record, self._parameters)
+        except secret_search.SecretFound as error:
+            for execution in executions:
+                self._record.fail(execution.label, str(error))
+            raise StageFailed(str(error)) from None
+
     def _run_unless_failed(
         self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]
     ) -> dict[str, Any]:
@@ -234,6 +251,7 @@ class _Runner:
             outputs=earlier.outputs,
             fingerprint=earlier.fingerprint,
             file_hashes=earlier.file_hashes,
+            facts=_read_facts(executed),
         )
         self._progress.skip(execution.label, f"same as in {earlier.run}")
         return earlier.outputs
@@ -254,7 +272,9 @@ class _Runner:
         started = time.perf_counter()
 
         def end(status: str, **fields: Any) -> None:
-            self._record.end(entry, status, seconds=round(time.perf_counter() - started, 3), **fields)
+            fields["remote_runs"] = executor.remote_runs.get(executed.name)
+            seconds = round(time.perf_counter() - started, 3)
+            self._record.end(entry, status, seconds=seconds, facts=_read_facts(executed), **fields)
 
         with self._progress.running(label):
             try:
@@ -264,17 +284,21 @@ class _Runner:
                     values,
                     timeout_minutes=self._parameters.timeout_minutes.get(stage),
                     cancelled=self._cancelled,
-                    report=lambda text: self._progress.note(label, text),
+                    report=lambda text: self._progress.note(label, secret_search.redact_message(text)),
                 )
+                if message := secret_search.search_notebook(executed):  # a notebook of a cluster
+                    raise failures.from_cause(executed, "SecretPrinted", message)
                 outputs = read(str(executed))
                 contracts.check_outputs(execution.notebook, executed, outputs)
             except BaseException as error:
                 failure = self._as_failure(error)
                 end(getattr(failure, "status", records.FAILED), error=str(failure) or type(failure).__name__)
+                secret_search.search_notebook(executed)
                 raise failure from error.__cause__
             finally:
                 pages.make_standalone(execution.notebook.path, executed, self._executions)
                 log = stage_log.write_log(executed)
+                secret_search.search_notebook(executed)
                 stage_log.print_group(label, log, has_failed=entry["status"] != records.RUNNING)
         computed = fingerprint_future.result()
         if fingerprint.read_code_state(*self._stage_notebooks) != self._code_state:
@@ -288,8 +312,11 @@ class _Runner:
         """Convert an error to Interrupted if the run was cancelled, and an error of Millrace to StageFailed."""
         if self._cancelled.is_set():
             return Interrupted()
-        if isinstance(error, MillraceError) and not isinstance(error, StageFailed):
-            return StageFailed(str(error), exit_code=error.exit_code)
+        message = secret_search.redact_message(str(error))
+        if isinstance(error, StageFailed):
+            return error if message == str(error) else StageFailed(message, error.status, error.exit_code)
+        if isinstance(error, MillraceError):
+            return StageFailed(message, exit_code=error.exit_code)
         return error
 
     def _stop_all(self, futures: Sequence[Future]) -> None:
@@ -301,6 +328,13 @@ class _Runner:
                 _wait_for_all(futures)
             except KeyboardInterrupt:
                 self._cancelled.at_once = True
+
+
+def _read_facts(executed: Path) -> dict[str, Any]:
+    """Return the facts that a stage published into its executed notebook; empty if it did not get that far."""
+    from lib.outputs import read_evidence
+
+    return read_evidence(executed).get("facts", {})
 
 
 def _wait_for_all(futures: Sequence[Future]) -> None:

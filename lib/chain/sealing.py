@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lib import backends
 from lib.chain import fingerprint
 from lib.chain import record as records
 from lib.chain.record import RunRecord
@@ -33,7 +34,10 @@ def seal(record: RunRecord, parameters: Parameters) -> None:
     is_local = parameters.backend == "local"
     workspace = resolve(parameters.workspace if is_local else parameters.runs_folder)
     try:
-        manifest.seal(record.folder, workspace, _input_files(parameters), _output_files(record))
+        signer = backends.signer(parameters)
+        if is_local and (models := manifest.read_models(workspace, record.name)):
+            record.add(models=models)
+        manifest.seal(record.folder, workspace, _input_files(parameters), _output_files(record), signer)
     except (OSError, MillraceError) as error:
         run = display_path(record.folder)
         print(f"{PROGRAM}: {run} has no manifest, so verify cannot check it: {error}", file=sys.stderr)
@@ -51,7 +55,8 @@ def record_production(parameters: Parameters, reason: str) -> None:
     from lib.evidence import identity, manifest
 
     if parameters.backend == "local":
-        manifest.record_production(resolve(parameters.workspace), f"{reason} (by {identity.user_name()})")
+        reason = f"{reason} (by {identity.user_name()})"
+        manifest.record_production(resolve(parameters.workspace), reason, backends.signer(parameters))
 
 
 def _input_files(parameters: Parameters) -> list[Path]:

@@ -18,10 +18,12 @@ from types import ModuleType
 from lib import catalogue, storage_errors, terminal
 from lib.errors import MillraceError, suggest
 from lib.invocation import PROGRAM, version
+from lib.secrets import known_values
+from lib.secrets.masked_errors import masked_errors
 
 EXIT_CODES = {
     0: "success: every requested stage finished",
-    1: "a stage failed, or verify found changes; the message names the notebook and cell, or each change",
+    1: "a stage failed, or verify, history or replay found a change; the message says where",
     2: "an input cannot be used (parameter, file, column, option); the message says what to change",
     3: "a gate blocked: everything worked, but no model version may go to production; or monitor says act",
     4: "monitor has too few rows to say",
@@ -52,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal.protect_standard_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with storage_errors.explained():
+        with storage_errors.explained(), masked_errors():
             return _execute(arguments)
     except MillraceError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {known_values.mask(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted.", file=sys.stderr)

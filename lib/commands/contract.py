@@ -12,6 +12,7 @@ from lib.errors import DataError, GateError, ParameterError
 from lib.invocation import command
 from lib.parameters import Parameters
 from lib.paths import ROOT, display_path, resolve, resolve_existing
+from lib.secrets import known_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +127,7 @@ def _write_contract(path: Path, new: Contract, source: str, rows: int | None, dr
     old = contract.load(path) if path.is_file() else contract.Contract({})
     changes = contract_changes.find_changes(old, new)
     for column, rule, before, after in changes:
-        print(f"{column or 'the table'}: {rule}: {before} -> {after}")
+        print(known_values.mask(f"{column or 'the table'}: {rule}: {before} -> {after}"))
     if not changes:
         print(f"{display_path(path)} is up to date.")
     elif not dry_run:
@@ -154,10 +155,12 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     """Write a new contract, made from the table."""
     from dataclasses import replace
 
-    from lib.tables.quality import contract, profile
+    from lib.tables.quality import contract, privacy, profile
 
     frame = _read_table(parameters)
-    new = contract.from_profile(profile.describe(frame))
+    columns = profile.describe(frame)
+    private = {name: privacy.hide_profile(columns[name]) for name in parameters.private_columns if name in columns}
+    new = contract.from_profile({**columns, **private})
     if path.is_file():
         old = contract.load(path)
         # A table does not show these rules, so they are taken from the old contract.
@@ -167,8 +170,11 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
 
 def _read_table(parameters: Parameters) -> pd.DataFrame:
     """Read the table of the use case, with unique column names."""
+    from lib.secrets import private_values
     from lib.tables import cleaning, sources
+    from lib.tables.quality.privacy import list_distinct
 
     read = sources.read(parameters.data, encoding=parameters.encoding)
     frame, _ = cleaning.deduplicate_columns(read, [parameters.target_column])
+    private_values.remember(list_distinct(frame, parameters.private_columns))
     return frame

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lib.commands import _arguments
 from lib.errors import ParameterError
 from lib.paths import display_path, resolve
+from lib.secrets import known_values, private_values
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
@@ -48,10 +49,12 @@ def _infer_schema(parameters: Parameters) -> TableSchema:
     """Infer the schema from the table."""
     from lib.schema.table_schema import TableSchema
     from lib.tables import frames, sources
+    from lib.tables.quality.privacy import list_distinct
     from lib.tables.schema_source import SchemaSource
 
     source = SchemaSource(month_first=parameters.month_first)
     frame = sources.read(parameters.data, encoding=parameters.encoding, schema_source=source)
+    private_values.remember(list_distinct(frame, parameters.private_columns))
     return TableSchema.from_dict(frame.attrs[frames.SCHEMA])
 
 
@@ -67,7 +70,7 @@ def _refresh(parameters: Parameters, is_confirmed: bool) -> int:
         if not differences:
             print(f"{display_path(path)} is up to date.")
             return 0
-        print(*differences, sep="\n")
+        print(*map(known_values.mask, differences), sep="\n")
     if path.is_file() and not is_confirmed and not _confirm(path):
         print(f"{display_path(path)} is unchanged.")
         return 0
@@ -89,7 +92,7 @@ def _print_schema(schema: TableSchema) -> None:
         print(f"encoding {schema.text_format.encoding}, separator {schema.text_format.separator!r}")
     name_width = max(map(len, schema.columns), default=0)
     for column in schema.columns.values():
-        print(f"{column.name:{name_width}}  {_describe_column(column)}")
+        print(known_values.mask(f"{column.name:{name_width}}  {_describe_column(column)}"))
 
 
 def _describe_column(column: ColumnSchema) -> str:

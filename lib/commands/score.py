@@ -121,6 +121,7 @@ def _local_files(backend: Backend, uri: str) -> Iterator[list[Path]]:
     """Yield the local files of a path, folder, pattern or address. Remote files are downloaded first."""
     from lib.tables import databases, sources
 
+    uri = sources.expand_reference(uri)
     if databases.is_database(uri):
         raise DataError(f"--data: {uri} is a database. Export the rows to a Parquet or text file.")
     if not sources.is_remote(uri):

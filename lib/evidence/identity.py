@@ -46,13 +46,15 @@ def describe_start(parameter_files: Sequence[str | Path], assignments: Sequence[
         "assignments": list(assignments),
         "git": read_git(ROOT),
         "remote_run": {name: os.environ[name] for name in _REMOTE_RUN_VARIABLES if name in os.environ},
-        "versions": {
-            "millrace": version(),
-            "python": platform.python_version(),
-            **{package.name: package.version for package in metadata.distributions()},
-        },
+        "versions": list_versions(),
         "machine": {"platform": platform.platform(), "processor": platform.machine(), "cores": cores.available()},
     }
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of Millrace, of Python and of all installed packages."""
+    packages = {package.name: package.version for package in metadata.distributions()}
+    return {"millrace": version(), "python": platform.python_version(), **packages}
 
 
 def read_git(folder: Path) -> dict[str, Any] | None:

@@ -1,12 +1,13 @@
-"""The check of a run against its manifest, with the standard library only, so that an auditor can read and run it.
+"""The check of a run against its manifest, in one file that an auditor can read and run.
 
-``python lib/evidence/verifier.py runs/RUN`` does the same as ``run_all.py verify runs/RUN``.
+``python lib/evidence/verifier.py runs/RUN`` does the same as ``run_all.py verify runs/RUN``. It needs the standard
+library only, and the package ``cryptography`` with ``--public-key``.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import base64
 import hashlib
 import json
 import sqlite3
@@ -16,63 +17,41 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-MANIFEST, LEDGER = "manifest.json", "manifests.jsonl"
+MANIFEST, SIGNATURE, LEDGER = "manifest.json", "manifest.sig", "manifests.jsonl"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
 RUN, PROJECT, WORKSPACE, DATA = "run", "project", "workspace", "data"
 # Locks are empty, and Python and Jupyter write caches whenever somebody runs or opens something.
 _IGNORED_SUFFIXES = (".lock", ".pyc", ".part")
 _IGNORED_FOLDERS = ("__pycache__", ".ipynb_checkpoints")
-_START = "0" * 64
 
 
-def verify(run_folder: Path) -> list[str]:
-    """Return what has changed since a run was sealed.
+def verify(run_folder: Path, public_key: Path | None = None) -> list[str]:
+    """Return one sentence for each change since a run was sealed; with a public key, check the signatures, too.
 
-    Parameters
-    ----------
-    run_folder : Path
-        Contains ``manifest.json``.
-
-    Returns
-    -------
-    list of str
-        One sentence per difference; empty if everything is as it was sealed.
-
-    Raises
-    ------
-    ValueError
-        If the manifest is missing or is no manifest. The message says what to do.
+    Raises ValueError if the manifest is missing or is no manifest, or the key cannot be read.
     """
     manifest = read_manifest(run_folder)
-    places = locate(run_folder, manifest)
-    if differences := list(_check_ledger(run_folder, manifest, places[WORKSPACE])):
+    # Stored relative to the run, so that all may move together.
+    places = {place: (run_folder / path).resolve() for place, path in manifest["places"].items()}
+    differences = list(_check_ledger(run_folder, manifest, places[WORKSPACE]))
+    if public_key is not None and not differences:
+        differences += _check_signatures(run_folder, manifest, places[WORKSPACE], load_public_key(public_key))
+    if differences:
         return differences  # the manifest cannot be trusted
     return [*_check_files(manifest, places), *_check_mlflow(manifest, places[WORKSPACE])]
 
 
 def read_manifest(run_folder: Path) -> dict[str, Any]:
-    """Return the manifest of a run.
-
-    Raises
-    ------
-    ValueError
-        If the file is missing or is no manifest.
-    """
+    """Return the manifest of a run; raise ValueError if the file is missing or is no manifest."""
     file = run_folder / MANIFEST
     if not file.is_file():
-        raise ValueError(
-            f"{file} does not exist: the run was never sealed, because it has not ended or an earlier version ran it."
-        )
+        raise ValueError(f"{file} does not exist: the run was never sealed. It has not ended, or its version is older.")
     try:
         manifest = json.loads(file.read_bytes())
         places = {place: str(manifest["places"][place]) for place in (RUN, PROJECT, WORKSPACE, DATA)}
         return {**manifest, "places": places, "run": manifest["run"], "previous": manifest["previous"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} has changed: it is no manifest any more ({error}).") from error
-
-
-def locate(run_folder: Path, manifest: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the folder of each place; they are stored relative to the run, so that all may move together."""
-    return {place: (run_folder / path).resolve() for place, path in manifest["places"].items()}
 
 
 def canonical_json(value: Any) -> bytes:
@@ -96,11 +75,8 @@ def list_files(folder: Path) -> Iterator[Path]:
 
 def hash_cells(notebook: Path) -> list[list[str]]:
     """Return the SHA-256 of each cell's source and of its outputs."""
-    cells = json.loads(notebook.read_bytes())["cells"]
-    return [
-        [hashlib.sha256(canonical_json(part)).hexdigest() for part in (cell["source"], cell.get("outputs", []))]
-        for cell in cells
-    ]
+    parts = [(cell["source"], cell.get("outputs", [])) for cell in json.loads(notebook.read_bytes())["cells"]]
+    return [[hashlib.sha256(canonical_json(part)).hexdigest() for part in cell] for cell in parts]
 
 
 def _check_files(manifest: Mapping[str, Any], places: Mapping[str, Path]) -> Iterator[str]:
@@ -114,7 +90,7 @@ def _check_files(manifest: Mapping[str, Any], places: Mapping[str, Path]) -> Ite
         for folder in manifest["folders"].get(place, []):
             for file in list_files(places[place] / folder):
                 name = file.relative_to(places[place]).as_posix()
-                if name not in sealed and not (place == RUN and name == MANIFEST):
+                if name not in sealed and not (place == RUN and name in (MANIFEST, SIGNATURE)):
                     yield f"{_name(place, name)} was added."
 
 
@@ -124,34 +100,20 @@ def _name(place: str, name: str) -> str:
 
 def _describe_change(place: str, name: str, file: Path, manifest: Mapping[str, Any]) -> str:
     """Describe a changed file; in a notebook, name the first cell that differs."""
-    sealed_cells = manifest["cells"].get(name, []) if place == RUN else []
+    sealed_cells, change = manifest["cells"].get(name, []) if place == RUN else [], f"{_name(place, name)} has changed"
     try:
         cells = hash_cells(file) if sealed_cells else []
     except (ValueError, KeyError, TypeError):
-        return f"{_name(place, name)} has changed: it is no notebook any more."
+        return f"{change}: it is no notebook any more."
     for number, (sealed, current) in enumerate(zip(sealed_cells, cells, strict=False), start=1):
         if sealed != current:
             part = "source" if sealed[0] != current[0] else "output"
-            return f"{_name(place, name)} has changed: the {part} of cell {number} is not what was sealed."
-    return f"{_name(place, name)} has changed."
+            return f"{change}: the {part} of cell {number} is not what was sealed."
+    return f"{change}."
 
 
 def read_mlflow(database: Path, run_name: str) -> dict[str, Any]:
-    """Return what MLflow's database says about a run of the chain.
-
-    Parameters
-    ----------
-    database : Path
-        MLflow's SQLite file.
-    run_name : str
-        Name of the run's folder, which all its MLflow runs have as the tag ``run_name``.
-
-    Returns
-    -------
-    dict
-        ``runs``: name, status, parameters, metrics and tags of each MLflow run; ``versions``: run and tags of each
-        model version made from these runs; ``production``: the versions in production, by model.
-    """
+    """Return the MLflow runs of a run, the model versions made from them, and all versions in production."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
 
         def select(query: str, *values: Any) -> list[tuple]:
@@ -172,9 +134,8 @@ def read_mlflow(database: Path, run_name: str) -> dict[str, Any]:
 def _read_mlflow_run(select: Any, run_id: str) -> dict[str, Any]:
     name, status, stage = select("SELECT name, status, lifecycle_stage FROM runs WHERE run_uuid = ?", run_id)[0]
     metrics: dict[str, list] = {}
-    for key, value, is_nan, step in select(
-        "SELECT key, value, is_nan, step FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp", run_id
-    ):
+    query = "SELECT key, value, is_nan, step FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp"
+    for key, value, is_nan, step in select(query, run_id):
         metrics.setdefault(key, []).append(["NaN" if is_nan else value, step])
     return {
         "run": {"name": name, "status": status, "stage": stage},
@@ -188,15 +149,12 @@ def _read_production(select: Any) -> dict[str, list[str]]:
     """Return the versions of each model that have the tag ``production`` or, marked with @, the alias."""
     query = """SELECT name, CAST(version AS TEXT) FROM model_version_tags WHERE key = 'production' AND value = 'true'
         UNION SELECT name, '@' || version FROM registered_model_aliases WHERE alias = 'production' ORDER BY 1, 2"""
-    production: dict[str, list[str]] = {}
-    for name, version in select(query):
-        production.setdefault(name, []).append(version)
-    return production
+    rows = select(query)
+    return {model: [version for name, version in rows if name == model] for model in dict(rows)}
 
 
 def _check_mlflow(manifest: Mapping[str, Any], workspace: Path) -> Iterator[str]:
-    sealed = manifest["mlflow"]
-    if sealed is None:
+    if (sealed := manifest["mlflow"]) is None:
         return
     try:
         current = read_mlflow(workspace / "mlflow.db", manifest["run"])
@@ -206,41 +164,29 @@ def _check_mlflow(manifest: Mapping[str, Any], workspace: Path) -> Iterator[str]
     titles = {run_id: f"MLflow run {facts['run']['name']} ({run_id})" for run_id, facts in sealed["runs"].items()}
     titles |= {version: f"Model version {version}" for version in sealed["versions"]}
     before, now = (records["runs"] | records["versions"] for records in (sealed, current))
-    for key in sorted({*before, *now}):
-        if key not in now:
-            yield f"{titles[key]} is missing."
-        elif key not in before:
-            yield f"{key} was added to MLflow."
-        else:
-            for kind, values in before[key].items():
-                yield from _differences(f"{titles[key]}: {kind}", values, now[key][kind])
-    yield from _differences("Model in production:", _newest_production(workspace), current["production"])
-
-
-def _newest_production(workspace: Path) -> dict[str, list[str]]:
-    """Return the versions in production that the newest entry of the ledger recorded; later runs may move them."""
-    for line in reversed(read_ledger(workspace)):
-        with contextlib.suppress(ValueError):  # `_check_ledger` names lines that cannot be read
-            entry = json.loads(line)
-            if "production" in entry:
-                return entry["production"]
-    return {}
+    yield from (f"{titles[key]} is missing." for key in sorted({*before} - {*now}))
+    yield from (f"{key} was added to MLflow." for key in sorted({*now} - {*before}))
+    for key in sorted({*before} & {*now}):
+        for kind, values in before[key].items():
+            yield from _differences(f"{titles[key]}: {kind}", values, now[key][kind])
+    entries = [json.loads(line) for line in reversed(read_ledger(workspace))]
+    # Later runs may move versions into production, so the newest entry counts.
+    production = [entry["production"] for entry in entries if "production" in entry] or [{}]
+    yield from _differences("Model in production:", production[0], current["production"])
 
 
 def _differences(title: str, sealed: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted({*sealed, *current}):
-        if key not in current:
-            yield f"{title} {key} is missing; it was {_show(sealed[key])}."
-        elif key not in sealed:
+        if key not in sealed:
             yield f"{title} {key} was added: {_show(current[key])}."
-        elif sealed[key] != current[key]:
-            yield f"{title} {key} is {_show(current[key])}; it was {_show(sealed[key])}."
+        elif sealed[key] != current.get(key, ...):
+            now = f"is {_show(current[key])}" if key in current else "is missing"
+            yield f"{title} {key} {now}; it was {_show(sealed[key])}."
 
 
 def _show(value: Any) -> str:
-    if isinstance(value, list):  # the steps of a metric, or versions
-        return ", ".join(str(item[0]) if isinstance(item, list) else str(item) for item in value)
-    return str(value)
+    steps = value if isinstance(value, list) else [value]  # the steps of a metric, or versions
+    return ", ".join(str(step[0]) if isinstance(step, list) else str(step) for step in steps)
 
 
 def read_ledger(workspace: Path) -> list[bytes]:
@@ -251,7 +197,7 @@ def read_ledger(workspace: Path) -> list[bytes]:
 
 def hash_line(lines: Sequence[bytes]) -> str:
     """Return the SHA-256 of the last line, or zeros if there is none."""
-    return hashlib.sha256(lines[-1]).hexdigest() if lines else _START
+    return hashlib.sha256(lines[-1]).hexdigest() if lines else "0" * 64
 
 
 def _check_ledger(run_folder: Path, manifest: Mapping[str, Any], workspace: Path) -> Iterator[str]:
@@ -272,24 +218,80 @@ def _check_ledger(run_folder: Path, manifest: Mapping[str, Any], workspace: Path
     if not sealed:
         yield f"workspace: {LEDGER} has no entry for {manifest['run']}."
     elif sealed[-1]["manifest"] != sha256:
-        yield f"run: {MANIFEST} has changed, or was sealed again by hand."
-    elif sealed[-1]["previous"] != manifest["previous"]:
+        yield f"run: {MANIFEST} has changed or was sealed again by hand, or its entry in {LEDGER} has changed."
+    elif (run_folder / SIGNATURE).is_file() and hash_file(run_folder / SIGNATURE) != sealed[-1].get("signed"):
+        yield f"run: {SIGNATURE} has changed, or its hash in {LEDGER}."
+    elif (sealed[-1]["previous"], sealed[-1]["sealed"]) != (manifest["previous"], manifest["sealed"]):
         yield f"workspace: {LEDGER} has changed before the entry for {manifest['run']}."
+
+
+def load_public_key(file: Path) -> Any:
+    """Return the public key in a PEM file; raise ValueError if there is none of the kind ECDSA P-256."""
+    try:
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+        key = load_pem_public_key(file.read_bytes())
+        if getattr(getattr(key, "curve", None), "name", "") == "secp256r1":
+            return key
+    except ImportError as error:
+        raise ValueError("Signatures need the package cryptography: pip install cryptography") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} contains no public key in PEM that can be read ({error}).") from error
+    raise ValueError(f"{file} contains a key of another kind; expected ECDSA on the curve P-256.")
+
+
+def pre_authentication_encoding(payload: bytes) -> bytes:
+    """Return the bytes that a DSSE signature covers: https://github.com/secure-systems-lab/dsse."""
+    return f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} {len(payload)} ".encode() + payload
+
+
+def _is_signed(content: bytes, signature: str, key: Any) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+
+    try:
+        key.verify(base64.b64decode(signature), content, ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _check_signatures(run_folder: Path, manifest: Mapping[str, Any], workspace: Path, key: Any) -> Iterator[str]:
+    """Check the signatures of the manifest, of its entry in the ledger and of the ledger's newest entry."""
+    try:
+        envelope = json.loads((run_folder / SIGNATURE).read_bytes())["dsseEnvelope"]
+        payload = base64.b64decode(envelope["payload"])
+        is_signed = _is_signed(pre_authentication_encoding(payload), envelope["signatures"][0]["sig"], key)
+        signed_sha256 = json.loads(payload)["subject"][0]["digest"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        yield f"run: {SIGNATURE} is missing or is no signature ({error})."
+        return
+    if not is_signed:
+        yield f"run: {SIGNATURE} was not made with this key, or has changed."
+    elif signed_sha256 != hash_file(run_folder / MANIFEST):
+        yield f"run: {MANIFEST} is not the manifest that was signed."
+    entries = [json.loads(line) for line in read_ledger(workspace)]
+    own = [entry for entry in entries if entry.get("run") == manifest["run"]][-1]
+    for title, entry in ((f"the entry for {manifest['run']}", own), ("the newest entry", entries[-1])):
+        fields = {name: value for name, value in entry.items() if name != "signature"}
+        if not _is_signed(canonical_json(fields), entry.get("signature", ""), key):
+            yield f"workspace: {title} of {LEDGER} was not signed with this key, or has changed."
 
 
 def main() -> int:
     """Verify the run folders given on the command line; return 0 if all are intact, else 1."""
     parser = argparse.ArgumentParser(description="Check runs against their manifests.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, such as runs/20261130-shop")
-    is_intact = True
-    for run_folder in parser.parse_args().runs:
+    parser.add_argument("--public-key", type=Path, metavar="PEM", help="check the signatures with this public key")
+    options, is_intact = parser.parse_args(), True
+    for run_folder in options.runs:
         try:
-            findings = verify(run_folder)
+            findings = verify(run_folder, options.public_key)
         except ValueError as error:
             findings = [str(error)]
-        verdict = f"{len(findings)} differences" if findings else "intact"
-        print(f"{run_folder}: {verdict}", *findings, sep="\n  ")
-        is_intact = is_intact and not findings
+        print(f"{run_folder}: {f'{len(findings)} differences' if findings else 'intact'}", *findings, sep="\n  ")
+        is_intact &= not findings
     return 0 if is_intact else 1
 
 

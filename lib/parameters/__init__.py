@@ -16,7 +16,9 @@ from lib.errors import NameNotFound
 from lib.metrics import Metric
 from lib.parameters.checks import check, check_given
 from lib.parameters.layers import BASE, Layers, load
+from lib.parameters.secret_checks import RESOLVED
 from lib.parameters.specs import AZURE, COMMON, SPECS, Spec
+from lib.secrets import references
 
 __all__ = ["AZURE", "BASE", "COMMON", "SPECS", "Layers", "Parameters", "Spec", "check", "check_given", "load"]
 
@@ -27,6 +29,7 @@ _COLUMN_PARAMETERS = (
     "time_column",
     "drop_columns",
     "key_columns",
+    "private_columns",
     "cost_column",
     "groups",
     "request_log_columns",
@@ -41,6 +44,9 @@ class Parameters(Mapping[str, Any]):
     ----------
     values : mapping
         The value of each parameter.
+    read_vault : callable, optional
+        Returns the secret with a name from the backend's vault. With it, ``parameters.options`` contains the secrets
+        that ``options`` refers to; ``parameters["options"]``, like every listing, contains the references.
 
     Examples
     --------
@@ -52,8 +58,9 @@ class Parameters(Mapping[str, Any]):
     {'seed': 42}
     """
 
-    def __init__(self, values: Mapping[str, Any]):
+    def __init__(self, values: Mapping[str, Any], read_vault: references.ReadVault | None = None):
         self._values = {name: _normalize_columns(name, value) for name, value in values.items()}
+        self._read_vault = read_vault
         self._hidden: frozenset[str] = frozenset()
         self._declared_in = ""
 
@@ -72,12 +79,26 @@ class Parameters(Mapping[str, Any]):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if self._read_vault is not None and name in RESOLVED:
+            return references.resolve(self[name], self._read_vault)
         return self[name]
+
+    def extended(self, values: Mapping[str, Any]) -> Parameters:
+        """Return a copy with further or other values, from which no parameter is hidden but those hidden here."""
+        return Parameters({**self, **values}, self._read_vault)
 
     @property
     def metric(self) -> Metric:
         """The task's metric named by ``primary_metric``."""
-        return metrics.get(self.primary_metric, self.task)
+        return metrics.get(self.primary_metric, self.task, (self.get("metrics") or {}).get(self.primary_metric) or {})
+
+    @property
+    def own_metrics(self) -> list[Metric]:
+        """The metrics of the customer's own that the use case names: those in ``metrics``, and the primary one."""
+        options = self.get("metrics") or {}
+        own_names = metrics.custom.names()
+        names = [*options, *([] if self.primary_metric in options else [self.primary_metric])]
+        return [metrics.get(name, self.task, options.get(name) or {}) for name in names if name in own_names]
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a parameter, or the default if it is not set.

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from encodings.aliases import aliases
 from typing import Any
 
-from lib import metrics
 from lib.errors import ParameterError, suggest
+from lib.parameters.card import find_card_faults
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
 from lib.parameters.coverage import coverage_faults
 from lib.parameters.layers import Layers
+from lib.parameters.metric_checks import metric_faults
 from lib.parameters.notify_checks import notify_faults
+from lib.parameters.secret_checks import find_secret_faults
 from lib.parameters.specs import SPECS, Spec
 from lib.parameters.thresholds import class_weight_faults, threshold_faults
 from lib.parameters.waivers import find_waiver_faults
@@ -64,6 +66,8 @@ def check(layers: Layers, choices: Choices | None = None) -> dict[str, Any]:
     >>> check(load(["parameters/penguins.yaml"], ["test_fraction=0.3"]))["test_fraction"]
     0.3
     """
+    if secret_faults := find_secret_faults(layers.values):
+        raise ParameterError(secret_faults)  # without the other faults, whose messages could show the secret
     faults = list(layers.faults)
     values, value_faults = _check_all(layers.values, layers.sources, choices or {})
     for name in layers.values.keys() - SPECS.keys():
@@ -231,13 +235,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
     faults += [f"notify: {fault}" for fault in notify_faults(values.get("notify") or {})]
     if fault := time_zone_fault(values.get("time_zone") or ""):
         faults.append(f"time_zone: {fault}")
-    if {"primary_metric", "task"} <= values.keys():
-        metric, task = values["primary_metric"], values["task"]
-        task_metrics = metrics.names(task)
-        if metric not in task_metrics:
-            faults.append(
-                f"primary_metric: {metric!r} is not a metric of a {task} task. {suggest(metric, task_metrics)}"
-            )
+    faults += metric_faults(values)
     if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
         faults.append(
             f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "
@@ -257,6 +255,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
         )
     faults += find_waiver_faults(values.get("waivers") or [])
+    faults += find_card_faults(values.get("card") or {})
     functions = values.get("training_functions")
     if functions is not None:
         for name in values.get("hyperparameters", ()):

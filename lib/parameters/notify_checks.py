@@ -13,7 +13,7 @@ _KEYS = ("webhook", "email", "on")
 _EMAIL_TYPES: dict[str, type] = {"to": list, "from": str, "host": str, "port": int, "user": str, "encryption": str}
 _REQUIRED_EMAIL_KEYS = ("to", "from", "host")
 ENCRYPTIONS = ("starttls", "tls", "none")
-_VARIABLE = re.compile(r"\$[A-Za-z_]\w*")
+_VARIABLE = re.compile(r"(\$|env:)[A-Za-z_]\w*")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -31,8 +31,8 @@ def notify_faults(notify: Mapping[str, Any]) -> list[str]:
     webhook = notify.get("webhook")
     if webhook is not None and not _is_webhook(webhook):
         faults.append(
-            f"webhook is {webhook!r}; expected an address that starts with https:// or http://, or $NAME for the "
-            "environment variable that contains the address."
+            f"webhook is {webhook!r}; expected an address that starts with https:// or http://, or env:NAME for "
+            "the environment variable that contains the address."
         )
     events = notify.get("on", list(EVENTS))
     if not isinstance(events, list) or not set(map(str, events)) <= set(EVENTS):

@@ -45,7 +45,7 @@ class Spec:
 
 
 # Parameters that the pipeline and its backend read in every stage.
-COMMON = ("name", "pipeline", "options", "backend", "workspace", "run_name")
+COMMON = ("name", "pipeline", "options", "private_columns", "show_rows", "backend", "workspace", "run_name")
 
 # Parameters that the azureml backend reads in every stage; no other backend reads them.
 AZURE: dict[str, Spec] = {
@@ -106,6 +106,8 @@ SPECS: dict[str, Spec] = {
     "task": Spec(str, choices=TASKS),
     "positive_class": Spec(object, may_be_empty=True),
     "drop_columns": Spec(list, may_be_empty=True),
+    "private_columns": Spec(list, may_be_empty=True),
+    "show_rows": Spec(int, low=0, high=100),
     "key_columns": Spec(list, may_be_empty=True),
     "split": Spec(str, choices=("hash", "group", "time")),
     "month_first": Spec(bool),
@@ -117,6 +119,7 @@ SPECS: dict[str, Spec] = {
     "training_functions": Spec(list, choices="training function"),
     "hyperparameters": Spec(dict, may_be_empty=True),
     "primary_metric": Spec(str),
+    "metrics": Spec(dict, may_be_empty=True),
     "cross_validation_folds": Spec(int, low=0, high=20),
     "calibration": Spec(str, choices=("auto", "isotonic", "venn_abers", "temperature", "none")),
     "threads": Spec(int, low=0, high=1024),
@@ -130,6 +133,7 @@ SPECS: dict[str, Spec] = {
     "promote_if": Spec(str, choices=("better", "not_worse")),
     "margin": Spec(float, low=0, high=1e300),
     "waivers": Spec(list, may_be_empty=True, of_mappings=True),
+    "card": Spec(dict, may_be_empty=True),
     # The endpoint
     "endpoint_host": Spec(str),
     "endpoint_port": Spec(int, low=0, high=65535),
@@ -158,9 +162,11 @@ SPECS: dict[str, Spec] = {
     "run_name": Spec(str, may_be_empty=True),
     "fork_kernels": Spec(bool),
     "max_parallel_notebooks": Spec(int, low=0, high=1024),
+    "stages": Spec(dict, may_be_empty=True),
     "timeout_minutes": Spec(dict, may_be_empty=True),
     "retries": Spec(dict, may_be_empty=True),
     "notify": Spec(dict, may_be_empty=True),
+    "signing_key": Spec(str, may_be_empty=True),
     # AutoML
     "automl": Spec(bool),
     "automl_engine": Spec(str, choices="automl engine"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lib import catalogue, tracebacks
+from lib.secrets import kernel_guard, redaction, references
 
 if TYPE_CHECKING:
     from lib.parameters import Layers
@@ -98,8 +99,9 @@ def check_use_case(layers: Layers) -> dict[str, Any]:
     merged = {**layers.values, **values}
     faults += _code_checks.find_code_faults(merged)
     faults += _signatures.find_option_faults(merged) + _signatures.find_hyperparameter_faults(merged)
+    faults += _signatures.find_metric_option_faults(merged)
     if faults:
-        raise ParameterError(faults)
+        raise ParameterError(redaction.redact(fault)[0] for fault in faults)
     return values
 
 
@@ -135,7 +137,10 @@ def get_pipeline(pipeline: str, **parameters: Any) -> BasePipeline:
             f"{pipeline_class.OPTIONS[name].__name__}, under options in your parameter file."
             for name in sorted(missing)
         )
-    return pipeline_class(checked, backends.connect(checked))
+    references.remember_environment(checked)
+    kernel_guard.install()
+    backend = backends.connect(checked)
+    return pipeline_class(Parameters(checked, backend.read_secret), backend)
 
 
 def _find_class(pipeline: str) -> tuple[type[BasePipeline], str]:

@@ -26,6 +26,7 @@ From a request to its answer::
     intervals.py       prediction intervals and sets of classes with a guaranteed coverage
     scorer.py          checked values -> predictions as JSON
     sklearn_model.py   the model as scikit-learn runs it
+    feature_step.py    the customer's features, the first step of a model that has them
     fast_model/        a faster equivalent of the model
     synthetic_rows.py  rows for the comparison of the fast model with the model
 

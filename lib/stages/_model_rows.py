@@ -12,11 +12,13 @@ from lib import metrics
 from lib.errors import ParameterError
 from lib.schema.table_schema import FEATURE_SCHEMA, TableSchema
 from lib.tables import cleaning, frames
+from lib.tables.quality import privacy
 
 if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 _SOURCE = "the preprocessed rows"
+EXAMPLE_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ class ModelRows:
     def all_features(self) -> pd.DataFrame:
         """The features of the training and test rows together."""
         return pd.concat([self.X, self.X_test], ignore_index=True)
+
+
+def make_examples(rows: ModelRows, baseline: dict[str, Any], parameters: Parameters) -> pd.DataFrame:
+    """Return the example rows that are stored with a model: synthetic ones, unless ``show_rows`` allows test rows."""
+    if parameters.show_rows:
+        return rows.X_test.head(EXAMPLE_ROWS)
+    schema = get_feature_schema(baseline)
+    return privacy.draw_sample(rows.all_features, EXAMPLE_ROWS, parameters.private_columns, schema)
 
 
 def get_feature_schema(baseline: dict[str, Any]) -> TableSchema | None:

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from lib import cores
+from lib.secrets import private_values
 from lib.tables.files import categoricals, pandas_conversion
 
 if TYPE_CHECKING:
     from lib.schema.table_schema import TableSchema
 
-_SAMPLE_ROWS = 3
 _MAX_COUNTED_ROWS = 100_000  # distinct values are counted in these first rows only, to save time
 # Odd weights: a changed value always changes its product with the weight modulo 2**64.
 _WEIGHTS = np.random.default_rng(0).integers(0, 2**63, 1024, dtype=np.uint64) * 2 + 1
 
 
-def describe_columns(train: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
-    """Return the type, kind, missing values, number of distinct values and first values of each column.
+def describe_columns(
+    train: pd.DataFrame, schema: TableSchema, show_rows: int = 0, private_columns: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the type, kind, missing values, number of distinct values and, if allowed, first values of each column.
 
     Parameters
     ----------
     train : DataFrame of shape (rows, columns)
     schema : TableSchema
         The schema of the features; contains the kind of each column.
+    show_rows : int
+        Number of rows to show.
+    private_columns : collection of str
+        Columns whose values are not shown.
     """
     head = train.head(_MAX_COUNTED_ROWS)
     suffix = "" if len(head) == len(train) else f" in {len(head):,}"
@@ -43,7 +50,10 @@ def describe_columns(train: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
         },
         index=train.columns,
     )
-    rows = train.head(_SAMPLE_ROWS).astype(object)
+    rows = train.head(show_rows).astype(object)
+    for name in private_columns:
+        if name in rows:
+            rows[name] = private_values.MARK
     sample = rows.map(_format_cell).T.rename(columns=lambda row: f"row {row}")
     return description.join(sample).rename_axis("column")
 

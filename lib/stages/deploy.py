@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -14,6 +14,7 @@ import threadpoolctl
 from lib import charts, metrics
 from lib.backends import model_files
 from lib.errors import EndpointError, GateError, format_count
+from lib.scoring.model import read_model
 from lib.stages._endpoint_answers import build_request, check_answer, query_endpoint
 from lib.stages._results import StageResult, make_title
 from lib.tables import frames
@@ -63,6 +64,8 @@ class Deployment(StageResult):
         Endpoint, version, number of test rows and response time.
     answers : Table
         Predictions of the endpoint and of the model for the first test rows.
+    facts : mapping
+        Version, URL, and the response time of one request.
     """
 
     title: str
@@ -71,6 +74,7 @@ class Deployment(StageResult):
     sample_request: str
     summary: charts.Table
     answers: charts.Table
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the summary."""
@@ -131,6 +135,11 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         "answers": "all equal to the model's own predictions",
         "response time": f"{milliseconds:.1f} ms for {format_count(len(rows), 'row')}",
     }
+    charts.label(summary_table := charts.Table({"": summary}), "Deployment")
+    charts.label(
+        answers := _make_comparison_table(smoke_test.answer, smoke_test.expected),
+        "Answers of the endpoint and the model's own predictions",
+    )
     return Deployment(
         title=make_title("Deploy", parameters),
         verdict=(
@@ -138,10 +147,25 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
             f"Its answers to {format_count(len(rows), 'test row')} equal the model's own predictions."
         ),
         endpoint_url=url,
-        sample_request=backend.write_json(build_request(rows.head(1)), f"{parameters.name}/sample_request.json"),
-        summary=charts.Table({"": summary}),
-        answers=_make_comparison_table(smoke_test.answer, smoke_test.expected),
+        sample_request=_write_sample_request(backend, parameters, version, rows),
+        summary=summary_table,
+        answers=answers,
+        facts={
+            "version": version.version,
+            "model_sha256": version.sha256,
+            "url": url,
+            "milliseconds": milliseconds,
+            "rows": len(rows),
+        },
     )
+
+
+def _write_sample_request(backend: Backend, parameters: Parameters, version: ModelVersion, rows: pd.DataFrame) -> str:
+    """Write a request with a synthetic row, or with a test row if ``show_rows`` allows it, and return its URI."""
+    if not parameters.show_rows:
+        example = read_model(backend.tracking.model_folder(version.source, version.sha256)).example
+        rows = pd.DataFrame([example]) if example else rows.head(0)
+    return backend.write_json(build_request(rows.head(1)), f"{parameters.name}/sample_request.json")
 
 
 def _deploy_production(backend: Backend, parameters: Parameters, rows: pd.DataFrame) -> tuple[ModelVersion, _SmokeTest]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from urllib.parse import unquote, urlparse
 
 from lib.errors import DataError, NameNotFound
 from lib.paths import resolve_existing
+from lib.secrets import references
+from lib.secrets.masked_errors import masked_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ def is_database(uri: str) -> bool:
     return urlparse(uri).scheme.partition("+")[0] in DATABASES
 
 
+@masked_errors()
 def read(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     """Read a table or the result of a query from a database.
 
@@ -69,7 +71,7 @@ def read(uri: str, exclude: Collection[str]) -> pd.DataFrame:
     try:
         import sqlalchemy
 
-        engine = sqlalchemy.create_engine(substitute_secrets(_resolve_sqlite_path(address)))
+        engine = sqlalchemy.create_engine(_resolve_sqlite_path(references.expand_address(address)))
         with engine.connect() as connection:
             is_query = re.match(r"\s*(select|with)\b", selection, re.IGNORECASE)
             statement = sqlalchemy.text(selection) if is_query else _select_table(connection, selection, uri)
@@ -129,20 +131,6 @@ def _resolve_sqlite_path(address: str) -> str:
     if scheme.partition("+")[0] != "sqlite" or not separator or not path or path == ":memory:":
         return address
     return f"{scheme}:///{resolve_existing(path)}"
-
-
-def substitute_secrets(uri: str) -> str:
-    """Replace each ``${NAME}`` by the environment variable of that name.
-
-    Raises
-    ------
-    DataError
-        If a variable is not set.
-    """
-    unset = [name for name in re.findall(r"\$\{(\w+)\}", uri) if name not in os.environ]
-    if unset:
-        raise DataError(f"{uri}: the environment variable {unset[0]} is not set. Set it before the run.")
-    return os.path.expandvars(uri)
 
 
 def get_first_line(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """Locations of tables: files, folders, patterns, remote addresses that fsspec can open, and database tables.
 
 Parameters are stored with every run, so passwords do not belong in them: write ``${NAME}`` for the environment variable
-of that name. It is substituted only while the table is read.
+of that name, or ``env:NAME`` for a whole address. It is substituted only while the table is read, and errors show the
+reference instead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from urllib.parse import unquote, urlparse
 
 from lib.errors import DataError
 from lib.paths import display_path, resolve, resolve_existing
+from lib.secrets import references
+from lib.secrets.masked_errors import masked_errors
 from lib.tables import databases
 from lib.tables.files.file_types import PARQUET_SUFFIXES, TEXT_SUFFIXES
 
@@ -33,6 +36,7 @@ _DOCUMENTATION_FILE = re.compile(r"(readme|license|licence|changelog|copying)(\.
 _CLIENT_PACKAGES = ("aiohttp", "azure", "botocore", "google")
 
 
+@masked_errors()
 def read(
     uri: str,
     exclude: Collection[str] = (),
@@ -50,6 +54,7 @@ def read(
         - a path relative to the project's folder, a folder, a pattern such as ``data/2024-*.csv``, or a ``file:`` URI
         - an address that fsspec can open, e.g. ``https://`` or ``abfs://``
         - a database with a table or query after a ``#``: ``sqlite:///shop.db#customers``
+        - ``env:NAME``, the environment variable that contains one of these
     exclude : collection of str
         Columns not to read.
     arrow_strings, encoding, schema_source
@@ -62,12 +67,24 @@ def read(
     """
     from lib.tables import frames
 
+    uri = expand_reference(uri)
     if databases.is_database(uri):
         return databases.read(uri, exclude)
     if is_remote(uri):
         with download(uri) as paths:
             return frames.read(paths, exclude, arrow_strings, encoding, schema_source)
     return frames.read(list_files(uri), exclude, arrow_strings, encoding, schema_source)
+
+
+def expand_reference(uri: str) -> str:
+    """Return the address in the environment variable NAME for ``env:NAME``, and any other address unchanged.
+
+    Raises
+    ------
+    DataError
+        If the variable is not set.
+    """
+    return references.expand_address(uri) if references.is_reference(uri) else uri
 
 
 def list_files(uri: str) -> list[Path]:
@@ -151,10 +168,16 @@ def _check_one_format(uri: str, paths: list[Path]) -> list[Path]:
 @contextmanager
 def download(uri: str) -> Iterator[list[Path]]:
     """Download remote files to a temporary folder, which is deleted when the context ends."""
+    with masked_errors(), _download(uri) as paths:
+        yield paths
+
+
+@contextmanager
+def _download(uri: str) -> Iterator[list[Path]]:
     try:
         import fsspec
 
-        file_system, path = fsspec.core.url_to_fs(databases.substitute_secrets(uri))
+        file_system, path = fsspec.core.url_to_fs(references.expand_address(uri))
         with tempfile.TemporaryDirectory() as folder, _show_address_in_errors(folder, uri):
             if _WILDCARD.search(path) and urlparse(uri).scheme not in ("http", "https"):
                 names = sorted(file_system.glob(path))

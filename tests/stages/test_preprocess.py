@@ -79,12 +79,15 @@ class TestOutputs:
         missing = train["luck"].isna()
         assert result.columns.loc["luck", "missing"] == f"{missing.sum()} ({missing.mean():.1%})"
         assert result.columns.loc["colour", "distinct"] == "2"
+        assert not [column for column in result.columns.columns if column.startswith("row")]
+        result = preprocess(pipeline_in(workspace, show_rows=2, private_columns=["luck"]))
+        assert set(result.columns.loc["luck", ["row 0", "row 1"]]) == {"[private]"}
         assert result.columns.loc["colour", "row 0"] == train["colour"][0]
         assert result.columns.loc["size", "row 1"] == f"{train['size'][1]:.6g}"
 
     def test_columns_table_shows_years_without_separators(self):
         description = describe_columns(
-            pd.DataFrame({"year": [1960, 2024], "area": [141.0, 80.25], "size": ["S", None]}), TableSchema({})
+            pd.DataFrame({"year": [1960, 2024], "area": [141.0, 80.25], "size": ["S", None]}), TableSchema({}), 2
         )
         assert description[["row 0", "row 1"]].T.to_dict("list") == {
             "year": ["1960", "2024"],

@@ -164,3 +164,10 @@ def connect(parameters: Parameters) -> AzureBackend:
     from lib.backends.azureml.backend import AzureBackend
 
     return AzureBackend(parameters)
+
+
+def redact_tracking(parameters: Parameters, run_name: str) -> list[tuple[str, str]]:
+    """Redact secrets in the workspace's MLflow runs of a run; see `backends.redact_tracking`."""
+    from lib.backends.azureml import secret_search
+
+    return secret_search.redact(connect(parameters).tracking.client, parameters.name, run_name)

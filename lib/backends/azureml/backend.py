@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.backends.azureml import environment
+from lib.backends.azureml import environment, key_vault
 from lib.backends.azureml.automl import AutoMLSearch
 from lib.backends.azureml.cancellation import cancel_jobs
 from lib.backends.azureml.compute import Clusters
@@ -32,6 +32,7 @@ from lib.errors import format_count
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib.evidence.signing import Signer
     from lib.parameters import Parameters
     from lib.tables.schema_source import SchemaSource
 
@@ -129,6 +130,14 @@ class AzureBackend:
     def write_json(self, value: Any, path: str) -> str:
         """Write a JSON file to the datastore, and return the file's URI."""
         return self._datastore.upload(json.dumps(value, indent=1).encode(), path)
+
+    def read_secret(self, name: str) -> str:
+        """Return a secret of the workspace's key vault."""
+        return key_vault.read_secret(self.connection.workspace, name)
+
+    def signer(self, name: str) -> Signer:
+        """Return a signer with a key of the workspace's key vault; the key never leaves the vault."""
+        return key_vault.VaultSigner(self.connection.workspace, self.connection.login.credential, name)
 
     def local_copy(self, uri: str) -> Path:
         """Download a file of the datastore below the folder in ``workspace``, and return the path of the copy."""

@@ -67,6 +67,7 @@ class ClusterExecutor:
         self._connection, self._datasets, self._clusters, self._meter = connection, datasets, clusters, meter
         self._parameters, self._stage = parameters, stage
         self.slots = clusters.slots(stage)
+        self.remote_runs: dict[str, list[str]] = {}  # ids of the jobs, by name of the executed notebook
 
     @property
     def cluster(self) -> Any:
@@ -90,6 +91,7 @@ class ClusterExecutor:
         timeout_minutes = timeout_minutes or cost.MAX_JOB_MINUTES
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             run = self._submit(notebook, executed, parameters, timeout_minutes)
+            self.remote_runs.setdefault(executed.name, []).append(run.id)
             report(f"job {run.id} on {self._clusters.name_for(self._stage)}: {run.get_portal_url()}")
             status = self._wait_or_cancel(run, executed, timeout_minutes, cancelled, report)
             cell_failure = self._download_results(run, executed)

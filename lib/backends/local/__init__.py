@@ -88,3 +88,10 @@ def connect(parameters: Parameters) -> LocalBackend:
     from lib.backends.local.backend import LocalBackend
 
     return LocalBackend(parameters)
+
+
+def redact_tracking(parameters: Parameters, run_name: str) -> list[tuple[str, str]]:
+    """Redact secrets in the MLflow runs of a run; see `backends.redact_tracking`."""
+    from lib.backends.local import secret_search
+
+    return secret_search.redact(resolve(parameters.workspace), run_name)

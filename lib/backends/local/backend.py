@@ -20,13 +20,14 @@ from lib.backends.local.files import local_path
 from lib.backends.local.search import LocalSearch
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
-from lib.errors import DataError, format_count
+from lib.errors import DataError, ParameterError, format_count
 from lib.paths import display_path, resolve
 from lib.tables.files import parquet_writer
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib.evidence.signing import Signer
     from lib.parameters import Parameters
     from lib.tables.schema_source import SchemaSource
 
@@ -122,6 +123,20 @@ class LocalBackend:
         part.write_text(json.dumps(value, indent=1), encoding="utf-8")
         part.replace(file)
         return file.as_uri()
+
+    def read_secret(self, name: str) -> str:
+        """Raise a ParameterError, because a laptop has no vault."""
+        raise ParameterError(
+            f"keyvault:{name}: the local backend has no key vault. Put the secret into an environment variable, and "
+            f"write env:NAME; or use the backend azureml."
+        )
+
+    def signer(self, name: str) -> Signer:
+        """Raise a ParameterError, because a laptop has no vault."""
+        raise ParameterError(
+            f"signing_key: the local backend has no key vault for keyvault:{name}. Give the path of a PEM file, or "
+            "env:NAME for a variable that contains the key."
+        )
 
     def local_copy(self, uri: str) -> Path:
         """Return the path of the original file, because the data store is on this machine."""

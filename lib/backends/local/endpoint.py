@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.errors import EndpointError
+from lib.scoring.model import read_model
 from lib.serving.deploying import systemd_unit
 from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout
@@ -57,7 +58,7 @@ class LocalBackendEndpoint:
                 watch_minutes=parameters.endpoint_watch_minutes,
             ),
             request_log=RequestLogSettings(
-                parameters.request_log, tuple(parameters.request_log_columns), parameters.request_log_megabytes
+                parameters.request_log, _list_logged_columns(model_folder, parameters), parameters.request_log_megabytes
             ),
             allowed_hosts=parameters.endpoint_allowed_hosts,
         )
@@ -112,3 +113,11 @@ class LocalBackendEndpoint:
             name = self._endpoint.name
             raise EndpointError(f"{name} was never deployed here, so there is no key. Run the deploy stage first.")
         return keys["primary"]
+
+
+def _list_logged_columns(model_folder: Path, parameters: Parameters) -> tuple[str, ...]:
+    """Return the columns that the request log may contain; empty for all columns."""
+    private = parameters.get("private_columns") or []
+    if parameters.request_log_columns or not private:
+        return tuple(parameters.request_log_columns)
+    return tuple(column.name for column in read_model(model_folder).columns if column.name not in private)

@@ -59,7 +59,10 @@ def write_fast_model(folder: Path, model: Model) -> None:
     from lib.scoring.fast_model.build import build_fast_model, check_equal_answers
     from lib.scoring.sklearn_model import SklearnModel
 
-    content = _pickle_fast_model(build_fast_model(model), model.estimator[-1])
+    fast_model = build_fast_model(model)
+    if type(fast_model) is not FastModel:
+        raise NoFastModel("its features need pandas, whose import takes as long as loading the model itself")
+    content = _pickle_fast_model(fast_model, model.estimator[-1])
     unpickled = _unpickle_fast_model(content, model.columns)
     check_equal_answers(unpickled, SklearnModel(model.estimator, model.columns), model)
     (folder / PICKLE).write_bytes(content)
