@@ -9,7 +9,7 @@ from typing import Any
 
 from lib import backends, extensions, outputs, pipelines
 from lib.chain import failures, own_stages
-from lib.chain.notebooks import OVERRIDES, USE_CASE, Notebook
+from lib.chain.notebooks import OVERRIDES, USE_CASE, Notebook, read_declaration
 from lib.errors import ParameterError, suggest
 from lib.parameters import SPECS, Layers, Parameters
 from lib.parameters.type_names import TYPES, has_type
@@ -109,7 +109,7 @@ def _find_declaration_faults(notebook: Notebook) -> list[str]:
     if USE_CASE not in notebook.parameters:
         return []
     module = notebook.module
-    if not notebook.declared_parameters:
+    if not notebook.declared_parameters and not _declares_none(notebook):
         return [f"{display_path(notebook.path)}: {module} lacks PARAMETERS, a tuple of the parameters that it reads."]
     faults = [
         f"{module}: PARAMETERS contains the unknown parameter {name}. {suggest(name, SPECS)}"
@@ -119,6 +119,12 @@ def _find_declaration_faults(notebook: Notebook) -> list[str]:
     if OVERRIDES not in notebook.parameters:
         faults.append(f"{display_path(notebook.path)}: the parameters cell needs overrides = {{}} beside use_case.")
     return faults
+
+
+def _declares_none(notebook: Notebook) -> bool:
+    """Return whether one of the customer's stages declares that it reads no parameters besides the common ones."""
+    module = notebook.path.with_suffix(".py")
+    return notebook.is_own and read_declaration(module, "PARAMETERS") is not None
 
 
 def find_own_stage_faults(notebook: Notebook) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,11 +44,15 @@ def execute(options: argparse.Namespace) -> int:
     source = options.source or str(ROOT)
     if not options.source and not (ROOT / ".git").exists():
         raise ParameterError("--source: this Millrace is not a git repository; give the address of one.")
-    commit = _clone(source, options.version, folder)
-    _write_files(folder, name, data, target, options.task, bool(options.data))
-    _project.write_pin(folder, version(), commit, source)
-    _git.call(folder, "add", "--all")
-    _git.commit(folder, f"Start {name} on Millrace {version()}")
+    try:
+        commit = _clone(source, options.version, folder)
+        _write_files(folder, name, data, target, options.task, bool(options.data))
+        _project.write_pin(folder, version(), commit, source)
+        _git.call(folder, "add", "--all")
+        _git.commit(folder, f"Start {name} on Millrace {version()}")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # the folder was empty before
+        raise
     print(f"Made {folder}, a repository that uses Millrace {version()} ({commit[:10]}).")
     print(
         f"Next:\n  cd {folder}\n  make install\n  .venv/bin/python {PROGRAM} --params parameters/{name}.yaml --dry-run"
@@ -94,5 +99,5 @@ def _write_files(folder: Path, name: str, data: str, target: str, task: str | No
         )
         if result.returncode:
             error: type[MillraceError] = ParameterError if result.returncode == ParameterError.exit_code else StageError
-            raise error(f"{folder} is made, but the table cannot be used: {result.stderr.strip()}")
+            raise error(f"No project is made, because the table cannot be used: {result.stderr.strip()}")
         print(result.stdout.partition("\nWrote:")[0])

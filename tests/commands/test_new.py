@@ -51,7 +51,7 @@ def upstream(tmp_path):
 @pytest.fixture
 def table(tmp_path):
     file = tmp_path / "churn.csv"
-    rows = [f"{number},{number % 7},{'yes' if number % 3 else 'no'}" for number in range(60)]
+    rows = [f"{number % 23},{number * number % 11},{'yes' if number % 3 else 'no'}" for number in range(90)]
     file.write_text("\n".join(["months,calls,churned", *rows]) + "\n")
     return file
 
@@ -87,6 +87,7 @@ def test_new_project_has_everything_of_its_own(upstream, table, tmp_path, capsys
     assert "make install" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_project_without_a_table_is_filled_by_hand(upstream, tmp_path):
     project = tmp_path / "team-churn"
     assert new(project, upstream, "--task", "regression", "--target", "price") == 0
@@ -100,6 +101,7 @@ def test_project_without_a_table_is_filled_by_hand(upstream, tmp_path):
         ("full", [], "exists and is not empty"),
         ("churn", ["--name", "Churn!"], "--name: 'Churn!' is not allowed"),
         ("churn", ["--version", "v9"], "git rev-parse --verify failed"),
+        ("churn", ["--data", __file__, "--target", "no_such_column"], "the table cannot be used"),
     ],
 )
 def test_impossible_project_is_refused(upstream, tmp_path, capsys, folder, arguments, message):
@@ -107,6 +109,7 @@ def test_impossible_project_is_refused(upstream, tmp_path, capsys, folder, argum
     (tmp_path / "full" / "file").touch()
     assert new(tmp_path / folder, upstream, *arguments) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "churn").exists()
 
 
 def test_checkout_of_millrace_is_no_project(tmp_path, capsys):
@@ -116,9 +119,9 @@ def test_checkout_of_millrace_is_no_project(tmp_path, capsys):
 
 class TestUpgrade:
     @pytest.fixture
-    def project(self, upstream, tmp_path):
+    def project(self, upstream, table, tmp_path):
         folder = tmp_path / "churn"
-        assert new(folder, upstream, "--target", "churned") == 0
+        assert new(folder, upstream, "--data", str(table), "--target", "churned") == 0
         return folder
 
     def release(self, upstream, tag):
@@ -153,11 +156,13 @@ class TestUpgrade:
         assert "were edited in this project: README.md." in capsys.readouterr().err
         assert git(project, "rev-parse", "HEAD") == before and git(project, "status", "--porcelain") == ""
 
+    @pytest.mark.slow
     def test_uncommitted_changes_are_refused(self, upstream, project, capsys):
         (project / "custom" / "note.txt").write_text("new")
         assert main(["upgrade", str(project)]) == 2
         assert "Commit your changes first" in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_use_case_that_the_new_release_refuses_is_reported(self, upstream, project, capsys):
         file = project / "parameters" / "churn.yaml"
         file.write_text(file.read_text() + "sead: 7\n")
