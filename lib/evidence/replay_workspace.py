@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -55,9 +54,9 @@ def copy_champion(workspace: Path, scratch: Path, name: str, version: str, later
         run_id = _put_into_production(copy, name, version, later)
         copy.commit()
     for folder in (workspace / "artifacts").glob(f"*/{run_id}"):
-        _link_tree(folder, scratch / folder.relative_to(workspace))
+        shutil.copytree(folder, scratch / folder.relative_to(workspace))
     if (workspace / "data" / name).is_dir():
-        _link_tree(workspace / "data" / name, scratch / "data" / name)
+        shutil.copytree(workspace / "data" / name, scratch / "data" / name)
 
 
 def _put_into_production(database: sqlite3.Connection, name: str, version: str, later: Mapping[str, Any]) -> str:
@@ -77,15 +76,3 @@ def _put_into_production(database: sqlite3.Connection, name: str, version: str, 
         "SELECT run_id FROM model_versions WHERE name = ? AND version = ?", (name, version)
     ).fetchone()
     return row[0] if row else ""
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    """Copy a folder with hard links where the file system allows them; nobody changes these files."""
-
-    def link(file: str, copy: str) -> None:
-        try:
-            os.link(file, copy)
-        except OSError:
-            shutil.copy2(file, copy)
-
-    shutil.copytree(source, target, copy_function=link)
