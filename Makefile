@@ -10,7 +10,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # The Python for a new environment: make run PYTHON=/path/to/python3.11 (`make clean` removes the old environment).
 PYTHON ?= python3.11 python3 python
 
-run: .venv/.core ## Run the pipeline on a table: make run ARGS="--params parameters/my.yaml"
+# The packages of your own code in custom/.
+own = $(if $(wildcard custom/requirements.txt),.venv/.own)
+
+run: .venv/.core $(own) ## Run the pipeline on a table: make run ARGS="--params parameters/my.yaml"
 	.venv/bin/python run_all.py $(ARGS)
 
 # loadfile keeps the tests of one file on one worker, because they share expensive fixtures.
@@ -25,8 +28,8 @@ test-all: lint .venv/.azure .venv/.automl .venv/.docs ## Run all tests, includin
 	  || echo "Chromium is missing and could not be installed; the tests in a browser will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
 
-check-custom: .venv/.dev ## Check your own code in custom/: imports, hooks, training functions, metrics, notebooks
-	.venv/bin/python -m pytest --quiet -n logical --maxprocesses 4 tests/check_custom/check_all.py $(ARGS)
+check-custom: .venv/.dev $(own) ## Check your own code in custom/: imports, hooks, training functions, metrics, notebooks
+	.venv/bin/python -m pytest --quiet -n logical --maxprocesses 4 tests/check_custom/check_all.py $(wildcard custom/tests) $(ARGS)
 
 bench: .venv/.dev $(if $(findstring automl,$(or $(ARGS),automl)),.venv/.automl) ## Run the benchmarks: make bench ARGS=chain
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
@@ -54,7 +57,7 @@ infra-schema: .venv/.dev ## Update the provider schema used by the tests, after 
 	@.venv/bin/python -m pip download --quiet --no-deps --dest .venv/azurerm cdktn-provider-azurerm==18.9.0
 	.venv/bin/python -m tests.infra.schema_of_wheel .venv/azurerm/cdktn_provider_azurerm-18.9.0-py3-none-any.whl
 
-install: $(patsubst %,.venv/.%,core $(GROUPS)) ## Install optional packages: make install GROUPS="azure automl sources scale"
+install: $(patsubst %,.venv/.%,core $(GROUPS)) $(own) ## Install optional packages: make install GROUPS="azure automl sources scale"
 
 gpu: .venv/.gpu ## Replace xgboost-cpu with the xgboost that trains on an NVIDIA GPU
 
@@ -93,6 +96,12 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 	@$(sync)
 	@.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation --offline --editable .
 	@cd .venv/lib/python3.*/site-packages && rm -f lib.pth millrace.pth && echo ../../../.. > lib.pth
+	@touch $@
+
+# The packages that the code in custom/ needs, in the versions that the lock gives to packages which both use.
+.venv/.own: .venv/.core custom/requirements.txt
+	@sed 's/ \\$$//; /^ *--hash/d; /^ *#/d' requirements.lock > .venv/constraints.txt
+	@$(uv) install --python .venv --constraints .venv/constraints.txt --requirements custom/requirements.txt
 	@touch $@
 
 .venv/.%: .venv/.core

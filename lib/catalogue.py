@@ -8,6 +8,7 @@ Listing the names imports no entry.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from pathlib import Path
 from types import ModuleType
@@ -40,7 +41,8 @@ def names(package: str, are_folders: bool = False, is_bundled: bool = False) -> 
     >>> "linear" in names("lib.training")
     True
     """
-    path = importlib.import_module(package).__path__
+    is_found = importlib.util.find_spec(package) is not None  # Millrace itself has no features
+    path = importlib.import_module(package).__path__ if is_found else []
     bundled_names = {
         module.name
         for module in pkgutil.iter_modules(path)

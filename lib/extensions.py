@@ -29,7 +29,10 @@ from lib.paths import ROOT, display_path
 CUSTOM_FOLDER = ROOT / "custom"
 CUSTOM_PACKAGE = "custom"
 _LIBRARY_PACKAGE = "lib."
+# The folders of `custom`, and the groups of entry points.
+AREAS = ("pipelines", "features", "training", "metrics", "stages", "automl")
 _ENTRY_POINT_GROUP = "millrace."
+_INSTALL = "List its package in custom/requirements.txt and run `make install`, or correct the import of {package}."
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Extension:
 
     def _advise(self, error: Exception) -> str:
         if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(CUSTOM_PACKAGE):
-            return f"Install the package {error.name.partition('.')[0]} into the environment, or correct the import."
+            return _INSTALL.format(package=error.name.partition(".")[0])
         return "Correct the file; only use cases that name it are affected."
 
 
@@ -104,9 +107,9 @@ def find_extensions(package: str) -> list[Extension]:
     package : str
         The catalogue, e.g. ``"lib.training"``.
     """
-    if not package.startswith(_LIBRARY_PACKAGE):
-        return []
     area = package.removeprefix(_LIBRARY_PACKAGE)
+    if not package.startswith(_LIBRARY_PACKAGE) or area not in AREAS:
+        return []
     return [*_find_custom_modules(area), *_find_entry_points(f"{_ENTRY_POINT_GROUP}{area}")]
 
 
@@ -199,8 +202,8 @@ def find_code_fault(file: Path, names: tuple[str, ...], contents: str) -> str:
         for package in _imported_packages(statement):
             if not _is_installed(package):
                 return (
-                    f"{path}, line {statement.lineno}: imports {package}, which is not installed. Install it into the "
-                    "environment, or correct the import."
+                    f"{path}, line {statement.lineno}: imports {package}, which is not installed. "
+                    + _INSTALL.format(package=package)
                 )
     if names and not set(names) & set(_defined_names(body)):
         return f"{path} defines no {contents}. Defined: {', '.join(_defined_names(body)) or 'nothing'}."

@@ -6,14 +6,33 @@ all outputs are checked before the first scrap is written, and a failed notebook
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lib.deferred import defer_rfc3987
 from lib.errors import OutputError
 
 defer_rfc3987()  # before scrapbook is imported, which imports jsonschema
+
+
+# Sections of the report, in order. An exhibit is in the section of its stage unless its label says otherwise.
+SECTIONS = {
+    "data": "Data and contract",
+    "models": "Candidates, champion and no-skill model",
+    "decisions": "Threshold and costs",
+    "calibration": "Calibration",
+    "groups": "Groups",
+    "importance": "Importance of the columns",
+    "gates": "Gates and waivers",
+    "endpoint": "Endpoint",
+    "environment": "Environment",
+    "other": "Further results",
+}
+EVIDENCE_TYPE = "application/vnd.millrace.evidence+json"
+MAX_EVIDENCE_BYTES = 4_000_000  # larger outputs are moved out of the notebook
 
 
 def glue(outputs: Mapping[str, Any]) -> None:
@@ -50,6 +69,49 @@ def _display_scrap(name: str, value: Any) -> None:
     payload = scrap_to_payload(registry.encode(Scrap(name, value, encoder)))
     data = {GLUE_PAYLOAD_FMT.format(encoder=encoder): payload, "text/html": "", "text/plain": ""}
     display(data, metadata={"scrapbook": {"name": name, "data": True, "display": False}}, raw=True)
+
+
+def publish_evidence(evidence: Mapping[str, Any]) -> None:
+    """Write the result of a stage into the executed notebook, where `read_evidence` finds it.
+
+    Parameters
+    ----------
+    evidence : mapping
+        Plain JSON, see ``StageResult.describe``. If it is too large for a notebook, its largest charts are left out.
+    """
+    from IPython.display import display
+
+    data = {EVIDENCE_TYPE: _leave_out_charts(evidence, MAX_EVIDENCE_BYTES), "text/html": "", "text/plain": ""}
+    display(data, raw=True)
+
+
+def _leave_out_charts(evidence: Mapping[str, Any], max_bytes: int) -> dict[str, Any]:
+    """Return evidence with the images of its largest charts left out until the rest fits into `max_bytes`."""
+    exhibits = [dict(exhibit) for exhibit in evidence["exhibits"]]
+    size = len(json.dumps({**evidence, "exhibits": exhibits}))
+    for exhibit in sorted(exhibits, key=lambda each: len(each.get("png", "")), reverse=True):
+        if size <= max_bytes:
+            break
+        size -= len(exhibit.get("png", ""))
+        exhibit["png"] = ""
+    return {**evidence, "exhibits": exhibits}
+
+
+def read_evidence(notebook: Path) -> dict[str, Any]:
+    """Return the result that a stage published into its executed notebook; empty if the stage did not get that far.
+
+    Parameters
+    ----------
+    notebook : Path
+        The executed notebook.
+    """
+    if not notebook.is_file():
+        return {}
+    for cell in reversed(json.loads(notebook.read_text(encoding="utf-8"))["cells"]):
+        for output in cell.get("outputs", []):
+            if EVIDENCE_TYPE in output.get("data", {}):
+                return output["data"][EVIDENCE_TYPE]
+    return {}
 
 
 def read(notebook: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def record_of():
     """Return a function that returns the record and the folder of the newest run in a runs folder."""
 
     def read(runs_folder):
-        newest = max(Path(runs_folder).iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        newest = max(filter(Path.is_dir, Path(runs_folder).iterdir()), key=lambda folder: folder.stat().st_mtime_ns)
         return json.loads((newest / "run.json").read_text()), newest
 
     return read

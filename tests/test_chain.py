@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import psutil
@@ -34,7 +35,7 @@ class Chain:
 
     @property
     def newest(self):
-        return max(self.runs_folder.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        return max(filter(Path.is_dir, self.runs_folder.iterdir()), key=lambda folder: folder.stat().st_mtime_ns)
 
     @property
     def record(self):
@@ -87,6 +88,15 @@ def test_run_folder_has_notebooks_and_parameters(penguins):
     assert names == {"01_setup.ipynb", "02_preprocess.ipynb", "04_evaluate.ipynb", "05_deploy.ipynb"} | trained
     assert "target_column: Species" in (penguins.newest / "parameters.yaml").read_text()
     assert {stage["status"] for stage in penguins.record["stages"]} == {"succeeded"} == {penguins.record["status"]}
+
+
+def test_run_leaves_a_report_and_is_listed(penguins):
+    page = (penguins.newest / "report.html").read_text(encoding="utf-8")
+    version = penguins.production()[0]
+    assert f"Promoted: version {version}" in page and "data:image/png;base64," in page
+    for notebook in penguins.newest.glob("*.ipynb"):
+        assert notebook.with_suffix(".html").is_file() and f'href="{notebook.stem}.html"' in page
+    assert f"{penguins.newest.name}/report.html" in (penguins.runs_folder / "index.html").read_text()
 
 
 def test_run_is_sealed_and_says_who_started_it(penguins, capfd):
@@ -176,7 +186,13 @@ def test_busy_port_is_refused_before_the_run(penguins, capfd):
 def test_failed_notebook_keeps_its_error(empty_workspace, tmp_path_factory, capfd):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     assert chain.run(target_column="Speciess") == 2
-    message = capfd.readouterr().err
+    captured = capfd.readouterr()
+    message = captured.err
+    assert captured.out.splitlines()[-1] == f"Report: {chain.newest / 'report.html'}"
+    page = (chain.newest / "report.html").read_text(encoding="utf-8")
+    assert (
+        "<dt>Stopped in</dt><dd>preprocess</dd>" in page and "Speciess" in page and "Next step: fix the cause" in page
+    )
     assert "'Speciess'" in message and "Did you mean 'Species'?" in message
     assert "02_preprocess.ipynb" in message and "prepared = pipeline.preprocess()" in message
     errors = [output for name, output in chain.outputs() if output["output_type"] == "error"]
@@ -187,7 +203,11 @@ def test_failed_notebook_keeps_its_error(empty_workspace, tmp_path_factory, capf
 def test_blocking_gate_exits_with_3(empty_workspace, tmp_path_factory, capfd):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     assert chain.run(training_functions=["linear"], min_score=1.0, drop_columns=["Culmen Length (mm)", "Island"]) == 3
-    assert "does not reach min_score" in capfd.readouterr().err
+    captured = capfd.readouterr()
+    assert "does not reach min_score" in captured.err
+    assert captured.out.splitlines()[-1] == f"Report: {chain.newest / 'report.html'}"
+    page = (chain.newest / "report.html").read_text(encoding="utf-8")
+    assert "Blocked by a gate" in page and "linear (f1_macro" in page and "record a waiver of the gate" in page
     assert chain.record["status"] == "held" and chain.versions() == []
 
 

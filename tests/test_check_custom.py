@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.check_custom import hooks, modules, training_functions
+from tests.check_custom import features, hooks, metrics, modules, stages, training_functions
+from tests.custom_stages import write_stage
 
+SHARE = "def score(truth, predictions, rows):\n    return (truth == predictions.labels).mean()"
 SHOP = """
     from lib.pipelines.base import BasePipeline
 
@@ -56,6 +58,68 @@ def test_module_that_cannot_be_imported_is_reported(custom):
     (extension,) = modules.list_extensions()
     (fault,) = modules.find_faults(extension)
     assert "custom/training/ridge.py, line 2: AttributeError" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"GREATER_IS_BETTER = False\n{SHARE}", "wrong predictions get 0 and right ones 1"),
+        ("GREATER_IS_BETTER = True\nTASKS = ('binry',)\ndef score(truth, predictions, rows):\n    return 1", "'binry'"),
+        (
+            "GREATER_IS_BETTER = True\ndef score(truth, predictions, rows):\n    return 1 / 0",
+            "line 3: ZeroDivisionError",
+        ),
+    ],
+)
+def test_broken_metric_is_reported(custom, text, message):
+    custom.write("metrics/share.py", text)
+    assert message in metrics.find_faults("share")[0]
+
+
+def test_right_metric_is_accepted(custom):
+    custom.write(
+        "metrics/share.py",
+        "GREATER_IS_BETTER = True\nTASKS = ('binary', 'multiclass')\n"
+        "def score(truth, predictions, rows):\n    return (truth == predictions.labels).mean()",
+    )
+    custom.write(
+        "metrics/basket.py",
+        "GREATER_IS_BETTER = True\ndef score(truth, predictions, rows):\n    return rows['basket'].sum()",
+    )
+    assert metrics.find_faults("share") == metrics.find_faults("basket") == []
+
+
+def test_features_that_import_what_does_not_travel_are_reported(custom):
+    custom.write("features/mine.py", "from lib.schema.datetimes import ISO_FORMAT\ndef features(X):\n    return X")
+    assert features.find_faults("mine") == []
+    custom.write("features/other.py", "from lib.tables import sources\ndef features(X):\n    return X")
+    (fault,) = features.find_faults("other")
+    assert "custom/features/other.py, line 1: imports lib.tables, which does not travel with a model" in fault
+
+
+def test_right_stage_is_accepted(custom):
+    module = "PARAMETERS = ()\ndef run(pipeline, parameters):\n    return 1\n"
+    write_stage(custom, "prices", module, outputs="price=1")
+    write_stage(custom, "announce", module, 'price: int = 0  # any\nendpoint_url = ""  # any')
+    assert stages.find_faults("announce") == stages.find_faults("prices") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "parameters", "message"),
+    [
+        ("def run(pipeline, parameters): ...", "", "lacks PARAMETERS"),
+        ("PARAMETERS = ()", "", "defines no function run(pipeline, parameters)"),
+        ("PARAMETERS = ()\ndef run(p, q): ...", "endpoint_ur = ''  # any", "nothing sets the parameter endpoint_ur"),
+    ],
+)
+def test_broken_stage_is_reported(custom, module, parameters, message):
+    write_stage(custom, "announce", module, parameters)
+    assert any(message in fault for fault in stages.find_faults("announce"))
+
+
+def test_module_of_a_stage_without_a_notebook_is_reported(custom):
+    custom.write("stages/announce.py", "")
+    assert "has no notebook" in stages.find_faults("announce")[0]
 
 
 class TestTrainingFunctions:

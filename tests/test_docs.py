@@ -21,7 +21,12 @@ from lib.training import TrainingRequest
 
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data/README.md"]
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs" / "customise").glob("*.md"),
+        ROOT / "data/README.md",
+    ]
 }
 EXAMPLE_FILES = {
     "parameters/churn.yaml",
@@ -30,6 +35,11 @@ EXAMPLE_FILES = {
     "data/churn.csv",
     "data/churn.parquet",
     "data/new_rows.csv",
+    "parameters/bikes-cost.yaml",
+    "parameters/bikes-usual.yaml",
+    "parameters/bikes-slide.yaml",
+    "parameters/bikes-acme.yaml",
+    "parameters/late-flights.yaml",
 }
 # Pages about earlier versions, which may name what no longer exists.
 HISTORY = {"CHANGELOG.md", "docs/upgrading.md"}

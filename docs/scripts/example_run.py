@@ -48,7 +48,7 @@ def example_run() -> Iterator[ExampleRun]:
     shutil.rmtree(FOLDER, ignore_errors=True)
     output = run_all()
     try:
-        notebooks = max((FOLDER / "runs").iterdir(), key=lambda folder: folder.name)
+        notebooks = max((FOLDER / "runs").glob("*/run.json")).parent
         yield ExampleRun(notebooks, 'make run ARGS="--params parameters/penguins.yaml"', output)
     finally:
         run_all("endpoint", "stop", "penguins")

@@ -76,6 +76,8 @@ def main() -> None:
             page.write_text(to_html(run.notebooks / "04_evaluate.ipynb"), encoding="utf-8")
             browser.open(page.as_uri())
             save_screenshot(browser, IMAGES / "evaluate.png", width=1300, max_height=1000)
+            browser.open((run.notebooks / "report.html").as_uri())
+            save_screenshot(browser, IMAGES / "report.png", width=1000, max_height=900)
             address = next(line.split()[1] for line in run.output.splitlines() if line.startswith("Endpoint: "))
             browser.open(address.removesuffix("score"))
             fill_form(browser, run_all("endpoint", "key", "penguins").strip())

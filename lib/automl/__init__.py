@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from lib import catalogue
 from lib.automl._search import DONE, LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
+from lib.metrics import custom
 from lib.parameters.thresholds import parse_threshold
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ MISSING_FAMILIES: dict[str, tuple[str, ...]] = {
     "autogluon": ("gradient_boosting", "neural_network"),
     "flaml": ("linear", "neighbours", "neural_network"),
 }
+_ENGINES_WITHOUT_ROWS = ("flaml", "autogluon")
 _PACKAGES = ("autogluon", "flaml", "lightgbm", "catboost")
 
 
@@ -124,6 +126,11 @@ def faults(parameters: Parameters) -> list[str]:
         sentences.append(
             f"threshold: {parameters.threshold} is chosen on rows that a model was not fitted on, and the engine flaml "
             "keeps no predictions for such rows. Set threshold to a number, or automl_engine to portfolio."
+        )
+    if engine in _ENGINES_WITHOUT_ROWS and parameters.primary_metric in custom.names():
+        sentences.append(
+            f"primary_metric: the engine {engine} compares models without the rows that {parameters.primary_metric} of "
+            "custom/metrics needs. Set automl_engine to portfolio."
         )
     if parameters.get("engine") == "dask":
         sentences.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")

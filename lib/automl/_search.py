@@ -55,6 +55,8 @@ class SearchRequest:
         Whether ``03/04/2005`` is March 4th, in a column where every date is as ambiguous as this one.
     schema : TableSchema or None
         How each column is read. Columns without a schema are inferred from the training rows.
+    rows : DataFrame or None
+        The raw training rows for a metric of the customer's own; None for other metrics.
     """
 
     task: str
@@ -72,6 +74,7 @@ class SearchRequest:
     memory_bytes: int
     month_first: bool = False
     schema: TableSchema | None = None
+    rows: pd.DataFrame | None = None
 
     @property
     def is_classification(self) -> bool:

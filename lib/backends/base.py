@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lib.backends.tracking import Tracking
     from lib.evidence.signing import Signer
     from lib.schema.table_schema import TableSchema
+    from lib.scoring.feature_step import FeatureStep
     from lib.tables.schema_source import SchemaSource
 
 
@@ -158,7 +159,12 @@ class ModelSearch(Protocol):
     """An AutoML search."""
 
     def run(
-        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+        self,
+        train_data: str,
+        test_data: str,
+        report: Callable[[str], None],
+        schema: TableSchema | None = None,
+        step: FeatureStep | None = None,
     ) -> SearchResult:
         """Search for at most ``automl_budget_minutes``.
 
@@ -172,6 +178,8 @@ class ModelSearch(Protocol):
             Receives a message for each finished model.
         schema : TableSchema, optional
             How each column is read. Azure's AutoML ignores the schema and infers the column types.
+        step : FeatureStep, optional
+            The customer's features, fitted; the first step of the result. Azure's AutoML refuses them.
         """
 
 

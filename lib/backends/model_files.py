@@ -7,7 +7,6 @@ import dataclasses
 import filecmp
 import logging
 import pickle
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lib.backends import model_code
+from lib.backends import model_code, python_packages
 from lib.errors import DataError
 from lib.extensions import CUSTOM_PACKAGE
 from lib.invocation import command, version
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 log = logging.getLogger(__name__)
-_ENVIRONMENT = ROOT / "environment.yml"
 _MAX_MESSAGE_CHARACTERS = 300
 _VERSION_KEY = "millrace_version"  # in the metadata of MLmodel
 
@@ -89,7 +87,7 @@ def save(model: Any, folder: Path, sample: pd.DataFrame, features: pd.DataFrame)
         )
     add_code(folder)
     # The packages of clusters and endpoints are copied, because MLflow would look up each package, which is slow.
-    shutil.copy(_ENVIRONMENT, folder / "conda.yaml")
+    (folder / "conda.yaml").write_text(python_packages.conda_specification(), encoding="utf-8")
     (folder / "requirements.txt").write_text("\n".join(_pinned_requirements()) + "\n", encoding="utf-8")
 
 
@@ -185,7 +183,7 @@ def _short_message(error: Exception) -> str:
 
 def _pinned_requirements() -> list[str]:
     """Return the pinned packages of ``environment.yml`` as pip requirements."""
-    dependencies = yaml.safe_load(_ENVIRONMENT.read_text(encoding="utf-8"))["dependencies"]
+    dependencies = yaml.safe_load(python_packages.conda_specification())["dependencies"]
     return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
 
 

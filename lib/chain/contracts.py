@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import backends, outputs, pipelines
-from lib.chain import failures
-from lib.chain.notebooks import OVERRIDES, USE_CASE, Notebook
+from lib import backends, extensions, outputs, pipelines
+from lib.chain import failures, own_stages
+from lib.chain.notebooks import OVERRIDES, USE_CASE, Notebook, read_declaration
 from lib.errors import ParameterError, suggest
 from lib.parameters import SPECS, Layers, Parameters
 from lib.parameters.type_names import TYPES, has_type
@@ -33,6 +33,7 @@ def resolve_parameters(layers: Layers, notebooks: Sequence[Notebook]) -> Paramet
         values = pipelines.check_use_case(layers)
     except ParameterError as error:
         faults += error.faults
+    faults += own_stages.find_placement_faults(layers.values.get("stages"), notebooks)
     faults += find_notebook_faults(notebooks) + _find_stage_faults({**layers.values, **values}, notebooks)
     if not faults:
         faults += backends.faults(Parameters(values))
@@ -47,6 +48,8 @@ def find_notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
     published: set[str] = set()
     for position, notebook in enumerate(notebooks):
         later_notebooks = notebooks[position + 1 :]
+        if notebook.is_own:
+            faults += find_own_stage_faults(notebook)
         faults += _find_parameter_faults(notebook, published) + _find_declaration_faults(notebook)
         faults += _find_output_faults(notebook, later_notebooks)
         published |= set(notebook.outputs)
@@ -105,8 +108,8 @@ def _find_declaration_faults(notebook: Notebook) -> list[str]:
     """Return what is wrong with ``PARAMETERS``, the list of parameters that the module of a stage reads."""
     if USE_CASE not in notebook.parameters:
         return []
-    module = f"lib/stages/{notebook.stage}.py"
-    if not notebook.declared_parameters:
+    module = notebook.module
+    if not notebook.declared_parameters and not _declares_none(notebook):
         return [f"{display_path(notebook.path)}: {module} lacks PARAMETERS, a tuple of the parameters that it reads."]
     faults = [
         f"{module}: PARAMETERS contains the unknown parameter {name}. {suggest(name, SPECS)}"
@@ -118,6 +121,25 @@ def _find_declaration_faults(notebook: Notebook) -> list[str]:
     return faults
 
 
+def _declares_none(notebook: Notebook) -> bool:
+    """Return whether one of the customer's stages declares that it reads no parameters besides the common ones."""
+    module = notebook.path.with_suffix(".py")
+    return notebook.is_own and read_declaration(module, "PARAMETERS") is not None
+
+
+def find_own_stage_faults(notebook: Notebook) -> list[str]:
+    """Return what is wrong with the module of one of the customer's stages."""
+    types = [type_name for type_name in notebook.outputs.values() if type_name and type_name not in TYPES]
+    faults = [f"{notebook.module}: OUTPUTS has the type {name}; expected one of {', '.join(TYPES)}." for name in types]
+    path = notebook.path.with_suffix(".py")
+    if USE_CASE not in notebook.parameters and not path.is_file():
+        return faults
+    if not path.is_file():
+        return [*faults, f"{display_path(notebook.path)} needs a module {notebook.module} with PARAMETERS and run()."]
+    fault = extensions.find_code_fault(path, ("run",), "function run(pipeline, parameters)")
+    return [*faults, fault] if fault else faults
+
+
 def _find_output_faults(notebook: Notebook, later_notebooks: Sequence[Notebook]) -> list[str]:
     """Return a sentence for each output that no later notebook reads, or whose declared types differ."""
     path, faults = display_path(notebook.path), []
@@ -127,7 +149,9 @@ def _find_output_faults(notebook: Notebook, later_notebooks: Sequence[Notebook])
             types = " and ".join([type_name, *sorted(other_types)])
             faults.append(f"{path} publishes {name}, but later notebooks expect different types of it: {types}.")
     readable = {name for reader in later_notebooks for name in reader.parameters}
-    if readable:  # the outputs of the last notebook are the result of the chain
+    # The outputs of the last notebook are the result of the chain, and a stage of the customer may have results, too.
+    is_last = notebook.is_own or all(reader.is_own for reader in later_notebooks)
+    if not is_last:
         for name in notebook.outputs:
             if name not in readable:
                 faults.append(f"{path} publishes {name}, which no later notebook reads. {suggest(name, readable)}")

@@ -14,7 +14,7 @@ from lib.tables import schema_source, sources
 from lib.tables.files.file_types import PARQUET_SUFFIXES
 
 # `prepare_data` may create their columns.
-_DERIVABLE_PARAMETERS = ("target_column", "key_columns", "private_columns", "time_column", "cost_column")
+_DERIVABLE_PARAMETERS = ("target_column", "key_columns", "private_columns", "time_column", "cost_column", "groups")
 _MAX_SCANNED_BYTES = 64 * 2**20
 
 
@@ -44,6 +44,7 @@ def find_column_faults(parameters: Parameters) -> list[str]:
         "key_columns": parameters.key_columns,
         "private_columns": parameters.private_columns,
         "cost_column": list(filter(None, [parameters.get("cost_column")])),
+        "groups": parameters.get("groups") or [],
         "columns": [name for name in parameters.get("columns") or {} if name not in source_columns],
         "time_column": [parameters.time_column] if parameters.split == "time" else [],
     }

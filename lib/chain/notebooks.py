@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,15 @@ class Notebook:
     types : dict of str
         Type name of each parameter: the annotation, or else the type of the default.
     outputs : dict of str
-        Type name of each output, as declared by the first later notebook that reads the output; empty without one.
+        Type name of each output, as declared by the first later notebook that reads the output, or else by ``OUTPUTS``
+        in the module of one of the customer's stages; empty without one.
     declared_parameters : tuple of str
         Parameters of the use case that the stage's module declares to read; empty for a notebook without
         ``use_case``.
+    file_stem : str
+        Beginning of the name of the executed copy; by default, the name of the notebook.
+    is_own : bool
+        Whether the stage is one of the customer's own.
     """
 
     stage: str
@@ -50,20 +55,46 @@ class Notebook:
     types: dict[str, str]
     outputs: dict[str, str]
     declared_parameters: tuple[str, ...] = ()
+    file_stem: str = ""
+    is_own: bool = False
+
+    @property
+    def executed_stem(self) -> str:
+        """Beginning of the name of the executed copy."""
+        return self.file_stem or self.path.stem
+
+    @property
+    def module(self) -> str:
+        """The path of the stage's module, for messages."""
+        folder = self.path.parent if self.is_own else STAGES_FOLDER
+        return display_path(folder / f"{self.stage}.py")
 
 
 def read_all(folder: Path = FOLDER) -> list[Notebook]:
     """Return the notebooks of the chain in a folder, in the order of their numbers."""
     matches = [(path, _FILE_NAME.fullmatch(path.name)) for path in sorted(folder.glob("*.ipynb"))]
     notebooks = [read(path) for path, match in matches if match and match[1] not in OUTSIDE_CHAIN]
+    return add_output_types(notebooks)
+
+
+def add_output_types(notebooks: Sequence[Notebook]) -> list[Notebook]:
+    """Return notebooks with the types of their outputs, as later notebooks declare them."""
     return [
         replace(notebook, outputs=_find_output_types(notebook.outputs, notebooks[position + 1 :]))
         for position, notebook in enumerate(notebooks)
     ]
 
 
-def read(path: Path) -> Notebook:
+def read(path: Path, stage: str = "", module: Path | None = None) -> Notebook:
     """Read the contract of one notebook.
+
+    Parameters
+    ----------
+    path : Path
+    stage : str
+        Name of the stage; by default, it follows from the file name, e.g. ``03_train.ipynb``.
+    module : Path, optional
+        The stage's module; by default, that of ``lib/stages``.
 
     Raises
     ------
@@ -82,29 +113,47 @@ def read(path: Path) -> Notebook:
     for statement in _parse(tagged[0], path):
         name, default, type_name = _read_parameter(statement, path)
         parameters[name], types[name] = default, type_name
-    match = _FILE_NAME.fullmatch(path.name)
-    if match is None:
-        raise DataError(f"{display_path(path)} is not named like a stage, e.g. 03_train.ipynb.")
-    stage = match[1]
-    use_case_parameters = read_declared_parameters(stage) if USE_CASE in parameters else ()
+    if not stage:
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            raise DataError(f"{display_path(path)} is not named like a stage, e.g. 03_train.ipynb.")
+        stage = match[1]
+    module = module or STAGES_FOLDER / f"{stage}.py"
+    use_case_parameters = tuple(read_declaration(module, _DECLARATION) or ()) if USE_CASE in parameters else ()
     output_names = _read_output_names(sources[-1], path)
     return Notebook(stage, path, parameters, types, dict.fromkeys(output_names, ""), use_case_parameters)
 
 
-def read_declared_parameters(stage: str) -> tuple[str, ...]:
-    """Return the ``PARAMETERS`` of a stage's module; empty if it declares none.
+def read_declaration(module: Path, name: str) -> Any:
+    """Return a constant of a stage's module, such as ``PARAMETERS``; None if the module does not define it.
 
     The module is parsed, not imported: an import of pandas and scikit-learn would take longer than all other checks.
+
+    Raises
+    ------
+    DataError
+        If the module is not Python, or the constant is computed instead of written out.
     """
-    module = STAGES_FOLDER / f"{stage}.py"
     if not module.is_file():
-        return ()
-    for statement in ast.parse(module.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == [
-            _DECLARATION
-        ]:
-            return tuple(ast.literal_eval(statement.value))
-    return ()
+        return None
+    try:
+        body = ast.parse(module.read_text(encoding="utf-8")).body
+    except SyntaxError as error:
+        raise DataError(f"{display_path(module)}, line {error.lineno}: SyntaxError: {error.msg}.") from error
+    for statement in body:
+        if isinstance(statement, ast.Assign):
+            targets, value = [ast.unparse(target) for target in statement.targets], statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets, value = [ast.unparse(statement.target)], statement.value
+        else:
+            continue
+        if targets == [name]:
+            try:
+                return ast.literal_eval(value)
+            except ValueError as error:
+                line = statement.lineno
+                raise DataError(f"{display_path(module)}, line {line}: write out {name} as a constant.") from error
+    return None
 
 
 def _check_kernel(path: Path) -> None:
@@ -180,10 +229,10 @@ def _read_output_names(source: str, path: Path) -> list[str]:
     return [keyword.arg for keyword in calls[0].keywords if keyword.arg]
 
 
-def _find_output_types(outputs: Iterable[str], later_notebooks: Sequence[Notebook]) -> dict[str, str]:
-    """Return the type name of each output, as declared by the first later notebook that reads it."""
+def _find_output_types(outputs: Mapping[str, str], later_notebooks: Sequence[Notebook]) -> dict[str, str]:
+    """Return the type name of each output, as declared by the first later notebook that reads it, or by its stage."""
     types = {name: notebook.types[name] for notebook in reversed(later_notebooks) for name in notebook.parameters}
-    return {name: types.get(name, "") for name in outputs}
+    return {name: types.get(name, "") or declared for name, declared in outputs.items()}
 
 
 def _parse(source: str, path: Path) -> list[ast.stmt]:

@@ -35,7 +35,7 @@ class Execution:
     @property
     def file_name(self) -> str:
         """File name of the executed notebook: ``"03_train-linear.ipynb"``."""
-        stem = self.notebook.path.stem
+        stem = self.notebook.executed_stem
         return f"{stem}-{self.training_function}.ipynb" if self.training_function else f"{stem}.ipynb"
 
     def select_parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -251,6 +251,7 @@ class _Runner:
             outputs=earlier.outputs,
             fingerprint=earlier.fingerprint,
             file_hashes=earlier.file_hashes,
+            facts=_read_facts(executed),
         )
         self._progress.skip(execution.label, f"same as in {earlier.run}")
         return earlier.outputs
@@ -272,7 +273,8 @@ class _Runner:
 
         def end(status: str, **fields: Any) -> None:
             fields["remote_runs"] = executor.remote_runs.get(executed.name)
-            self._record.end(entry, status, seconds=round(time.perf_counter() - started, 3), **fields)
+            seconds = round(time.perf_counter() - started, 3)
+            self._record.end(entry, status, seconds=seconds, facts=_read_facts(executed), **fields)
 
         with self._progress.running(label):
             try:
@@ -326,6 +328,13 @@ class _Runner:
                 _wait_for_all(futures)
             except KeyboardInterrupt:
                 self._cancelled.at_once = True
+
+
+def _read_facts(executed: Path) -> dict[str, Any]:
+    """Return the facts that a stage published into its executed notebook; empty if it did not get that far."""
+    from lib.outputs import read_evidence
+
+    return read_evidence(executed).get("facts", {})
 
 
 def _wait_for_all(futures: Sequence[Future]) -> None:

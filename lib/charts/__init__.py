@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lib.charts.chart import Chart
 from lib.charts.columns import column_importance, target_distribution
+from lib.charts.effects import column_effects, partial_dependence
 from lib.charts.evidence import evidence_over_time
+from lib.charts.exhibits import label, to_exhibit
 from lib.charts.predictions import confusion_matrix, residuals, roc_and_precision_recall
 from lib.charts.scores import candidate_scores, decision_curve, search_progress
 from lib.charts.table import MARKED, NAN_TEXT, Table
@@ -15,12 +17,16 @@ __all__ = [
     "Chart",
     "Table",
     "candidate_scores",
+    "column_effects",
     "column_importance",
     "confusion_matrix",
     "decision_curve",
     "evidence_over_time",
+    "label",
+    "partial_dependence",
     "residuals",
     "roc_and_precision_recall",
     "search_progress",
     "target_distribution",
+    "to_exhibit",
 ]

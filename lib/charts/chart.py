@@ -34,10 +34,16 @@ class Chart(Figure):
     ----------
     width, height : float
         Size in inches.
+
+    Attributes
+    ----------
+    attrs : dict
+        The title, caption and section in the report, see `lib.charts.label`.
     """
 
     def __init__(self, width: float = 6.4, height: float = 4.0):
         super().__init__(figsize=(width, height), layout="constrained")
+        self.attrs: dict[str, str] = {}
 
     @functools.cached_property
     def png(self) -> bytes:

@@ -23,7 +23,7 @@ from lib.secrets.masked_errors import masked_errors
 
 EXIT_CODES = {
     0: "success: every requested stage finished",
-    1: "a stage failed, or verify or replay found a difference; the message names the notebook and cell, or the change",
+    1: "a stage failed, or verify, history or replay found a change; the message says where",
     2: "an input cannot be used (parameter, file, column, option); the message says what to change",
     3: "a gate blocked: everything worked, but no model version may go to production; or monitor says act",
     4: "monitor has too few rows to say",

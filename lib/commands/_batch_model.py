@@ -54,10 +54,15 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
 
 
 @contextlib.contextmanager
-def start_model(chosen: ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
+def start_model(chosen: ChosenModel, reason_count: int = 0) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
     """Start a process on a verified copy of the model, and yield a function that scores rows in that process.
 
-    The function returns the columns that `lib.scoring.batch.to_arrow` documents.
+    The function returns the columns that `lib.scoring.batch.to_arrow` documents, with `reason_count` reasons per row.
+
+    Raises
+    ------
+    StageError
+        If the model cannot be loaded, or was saved by a release that gives no reasons.
     """
     from lib.scoring.model_folder import ModelError, copy_verified, find_model_folder
     from lib.serving import model_process
@@ -71,14 +76,14 @@ def start_model(chosen: ChosenModel) -> Iterator[Callable[[pd.DataFrame], pa.Tab
         except ModelError as error:
             raise StageError(str(error)) from None
         try:
-            with _connect(server, chosen.model) as score:
+            with _connect(server, chosen.model, reason_count) as score:
                 yield score
         finally:
             server.terminate()
 
 
 @contextlib.contextmanager
-def _connect(server: ForkServer, model: Model) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
+def _connect(server: ForkServer, model: Model, reason_count: int) -> Iterator[Callable[[pd.DataFrame], pa.Table]]:
     """Wait until the model is loaded, and yield a function that scores rows in the server's process."""
     import pyarrow as pa
 
@@ -99,14 +104,21 @@ def _connect(server: ForkServer, model: Model) -> Iterator[Callable[[pd.DataFram
         file.read(PID.size)
 
         def score(rows: pd.DataFrame) -> pa.Table:
-            inputs = [column.name for column in model.columns if column.name in rows.columns]
+            inputs = rows[[column.name for column in model.columns if column.name in rows.columns]]
+            inputs.attrs = {wire_protocol.REASONS_ATTRIBUTE: reason_count} if reason_count else {}
             try:
-                connection.sendall(wire_protocol.pack_part(pickle.dumps(rows[inputs])))
+                connection.sendall(wire_protocol.pack_part(pickle.dumps(inputs)))
                 content = wire_protocol.read_part(file)
             except ConnectionError:
                 content = None
             if content is None:
                 raise StageError(died_message)
-            return pa.ipc.open_stream(content).read_all()
+            scored = pa.ipc.open_stream(content).read_all()
+            if reason_count and "reason_1" not in scored.column_names[len(model.columns) :]:
+                raise StageError(
+                    f"--reasons: {model.name}, version {model.version}, was saved by an earlier release, whose code "
+                    "gives no reasons. Train the model again."
+                )
+            return scored
 
         yield score

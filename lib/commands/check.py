@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lib.chain import contracts, notebooks, plan
+from lib.chain import contracts, own_stages, plan
 from lib.commands import _arguments
 
 
@@ -15,8 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Check the use case and print what was checked."""
-    chain = notebooks.read_all()
-    parameters = contracts.resolve_parameters(_arguments.load_layers(options), chain)
+    layers = _arguments.load_layers(options)
+    chain = own_stages.read_chain(layers.values.get("stages"))
+    parameters = contracts.resolve_parameters(layers, chain)
     executions = plan.list_executions(chain, parameters)
     output_count = sum(len(notebook.outputs) for notebook in chain)
     print(

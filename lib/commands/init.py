@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import extensions
+from lib.commands import _skeletons
 from lib.commands._progress import Progress
 from lib.errors import ParameterError
 from lib.invocation import command
 from lib.metrics import TASKS
 from lib.parameters import SPECS
+from lib.parameters.card import QUESTIONS
 from lib.parameters.checks import encoding_fault
 from lib.paths import ROOT, display_path
 from lib.tables import sources
@@ -30,23 +32,6 @@ _FIRST_COLUMN_WIDTH = 16
 _MIN_WIDTH, _MAX_WIDTH = 80, 140
 _GAP = "  "
 _MAX_NAME_LENGTH = 32
-_PIPELINE_MODULE = '''\
-"""Pipeline of the use case {name}: its differences from the base pipeline."""
-
-from __future__ import annotations
-
-import pandas as pd
-
-from lib.pipelines.base import BasePipeline
-
-
-class {class_name}Pipeline(BasePipeline):
-    """The base pipeline with hooks overridden; `BasePipeline` documents every hook."""
-
-    def prepare_data(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the table to learn from. Derive the target, join other tables, and drop leaks here."""
-        return frame
-'''
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", choices=TASKS, help="what to predict (default: inferred from the target)")
     parser.add_argument("--child", action="store_true", help="also write a pipeline class for your own code")
+    parser.add_argument(
+        "--card", action="store_true", help="ask for owner, intended use and limits, for the model card"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
@@ -77,6 +65,8 @@ def execute(options: argparse.Namespace) -> int:
         raise ParameterError(
             f"{', '.join(existing)} already {verb}. Choose another name with --name, or overwrite with --force."
         )
+
+    card = _ask_for_card() if options.card else {}
 
     from lib.schema.table_schema import TableSchema
     from lib.schema.text_values import normalize_text
@@ -107,15 +97,32 @@ def execute(options: argparse.Namespace) -> int:
         "contract": display_path(files["contract"]),
         "target_column": target,
         **{parameter: proposed.parameters[parameter] for parameter in SPECS if parameter in proposed.parameters},
+        **({"card": card} if card else {}),
     }
     files["parameters"].write_text(_to_yaml(parameters, proposed.reasons), encoding="utf-8")
     if options.child:
-        class_name = "".join(part.capitalize() for part in name.split("-"))
+        module = files["pipeline"].stem
+        class_name = "".join(part.capitalize() for part in module.split("_"))
         files["pipeline"].parent.mkdir(parents=True, exist_ok=True)
-        files["pipeline"].write_text(_PIPELINE_MODULE.format(name=name, class_name=class_name), encoding="utf-8")
+        files["pipeline"].write_text(_skeletons.PIPELINE.format(name=module, class_name=class_name), encoding="utf-8")
     _print_findings(proposed)
     _print_next_steps(files)
     return 0
+
+
+def _ask_for_card() -> dict[str, str]:
+    """Ask the questions of the model card; an empty answer leaves a question open, the end of input all others."""
+    print("For the model card. Press Enter to leave a question open.")
+    answers = {}
+    for key, question in QUESTIONS.items():
+        try:
+            answer = input(f"{question} ")
+        except EOFError:
+            print()
+            break
+        if answer.strip():
+            answers[key] = answer.strip()
+    return answers
 
 
 def _with_date_formats(schema: TableSchema, date_formats: dict[str, str]) -> TableSchema:

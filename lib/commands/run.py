@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Any
 
 from lib import backends
-from lib.chain import contracts, header, notebooks, plan, sealing, secret_search
+from lib.chain import contracts, header, own_stages, plan, sealing, secret_search
 from lib.chain import record as records
 from lib.chain.plan import Execution
 from lib.chain.record import RunRecord
@@ -42,17 +42,19 @@ def execute(options: argparse.Namespace) -> int:
     """Check everything, then run the chain."""
     if options.resume:
         return _resume(options)
-    chain = notebooks.read_all()
-    parameters = contracts.resolve_parameters(_arguments.load_layers(options), chain)
+    layers = _arguments.load_layers(options)
+    chain = own_stages.read_chain(layers.values.get("stages"))
+    parameters = contracts.resolve_parameters(layers, chain)
     executions = plan.list_executions(chain, parameters, options.first, options.last, options.only)
     if options.dry_run:
         return _show_plan(executions, parameters)
-    _show_cost(executions, parameters)
+    cost = _show_cost(executions, parameters)
     backends.signer(parameters)  # raises before anything runs if the key cannot sign
     record = RunRecord.new(resolve(parameters.runs_folder), parameters.name, parameters)
     stages = {"first": options.first, "last": options.last, "only": options.only}
     record.note(
         plan={name: stage for name, stage in stages.items() if stage},
+        **({"cost_estimate": cost} if cost else {}),
         started_by=identity.describe_start(options.params or [_arguments.EXAMPLE], options.assignments),
     )
     return _run(executions, parameters, record, options.reuse)
@@ -69,8 +71,9 @@ def _resume(options: argparse.Namespace) -> int:
     if not (folder / records.RECORD).is_file():
         raise DataError(_describe_missing_run(folder))
     state = records.read(folder)
-    chain = notebooks.read_all()
-    parameters = contracts.resolve_parameters(load([folder / records.PARAMETERS]), chain)
+    layers = load([folder / records.PARAMETERS])
+    chain = own_stages.read_chain(layers.values.get("stages"))
+    parameters = contracts.resolve_parameters(layers, chain)
     executions = plan.list_executions(chain, parameters, **state.get("plan", {}))
     if options.dry_run:
         return _show_plan(executions, parameters)
@@ -95,15 +98,20 @@ def _describe_missing_run(folder: Path) -> str:
 
 
 def _run(executions: Sequence[Execution], parameters: Parameters, record: RunRecord, reuse: bool) -> int:
-    """Run the chain, seal its record and send the notifications, however it ends; return the exit code."""
-    from lib.chain import notification
+    """Run the chain, then report, seal and notify, however it ends; return the exit code."""
+    from lib.chain import notification, reporting
 
     try:
         return _execute_and_record(executions, parameters, record, reuse)
     finally:
         _search_for_secrets(record, parameters)
+        report = reporting.write_report(record.folder)
         sealing.seal(record, parameters)
+        reporting.write_index(record.folder.parent)
         notification.notify(parameters.notify, record.folder)
+        if report:
+            sys.stderr.flush()
+            print(f"Report: {display_path(report)}", flush=True)
 
 
 def _search_for_secrets(record: RunRecord, parameters: Parameters) -> None:
@@ -147,11 +155,13 @@ def _show_how_to_resume(record: RunRecord) -> None:
     print(f"Continue from there: {command('--resume', record.folder)}", file=sys.stderr)
 
 
-def _show_cost(executions: Sequence[Execution], parameters: Parameters) -> None:
-    """Print the estimated cost of the run, if any. A cost above ``max_cost_usd`` raises a GateError."""
+def _show_cost(executions: Sequence[Execution], parameters: Parameters) -> dict[str, float]:
+    """Print and return the estimated cost of the run, if any. A cost above ``max_cost_usd`` raises a GateError."""
     estimate = backends.estimate(parameters, [execution.notebook.stage for execution in executions])
-    if estimate:
-        print(*estimate.lines, sep="\n", file=sys.stderr)
+    if not estimate:
+        return {}
+    print(*estimate.lines, sep="\n", file=sys.stderr)
+    return {"expected_usd": estimate.expected_usd, "maximum_usd": estimate.maximum_usd}
 
 
 def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:

@@ -16,7 +16,7 @@ from lib import backends
 from lib.commands import _arguments, _formulas, _scored_file
 from lib.commands._batch_model import choose_model, start_model
 from lib.commands._score_report import Counts, Notes
-from lib.errors import DataError, NameNotFound, format_count
+from lib.errors import DataError, NameNotFound, ParameterError, format_count
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="file for the scored rows: .csv or .parquet")
     parser.add_argument("--version", help="version of the model; by default the one in production")
+    parser.add_argument(
+        "--reasons",
+        type=int,
+        default=0,
+        metavar="N",
+        help="add the N columns that moved each prediction most, and their effects",
+    )
     _arguments.add_parameter_options(parser)
 
 
@@ -50,19 +57,23 @@ def execute(options: argparse.Namespace) -> int:
     """Score the rows part by part, in bounded memory. Rows that cannot be scored are printed with their number."""
     from tqdm import tqdm
 
+    from lib.scoring.json_body import MAX_REASONS
     from lib.tables import schema_reader
 
     parameters = _arguments.load_parameters(options)
     out = resolve(options.out)
     if out.suffix.lower() not in _scored_file.SUFFIXES:
         raise DataError(f"--out: cannot write a {out.suffix or 'nameless'} file. Use .csv or .parquet.")
+    if not 0 <= options.reasons <= MAX_REASONS:
+        raise ParameterError(f"--reasons: {options.reasons} is out of range; expected 0 to {MAX_REASONS}.")
     backend = backends.connect(parameters)
     chosen = choose_model(backend, parameters.name, options.version)
     counts, missing, notes, formulas = Counts(), Counter[str](), Notes(), Counter[str]()
+    warned_rows = 0
     bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar}| {postfix}", disable=None)  # on terminals only
     with (
         _local_files(backend, options.data) as paths,
-        start_model(chosen) as score,
+        start_model(chosen, options.reasons) as score,
         _scored_file.writer(out) as write,
         bar,
     ):
@@ -75,6 +86,7 @@ def execute(options: argparse.Namespace) -> int:
                 write(merged)
                 if out.suffix.lower() == ".csv":
                     formulas.update(_formulas.count_formulas(merged))
+                warned_rows += _count_warned_rows(scored, chosen.model)
                 counts.add(batch.first_row, scored.column(-1).to_pylist(), name)
                 missing.update(batch.counted_as_missing)
                 bar.set_postfix_str(format_count(counts.rows, "row"))
@@ -82,6 +94,9 @@ def execute(options: argparse.Namespace) -> int:
     print(*notes.sentences(), sep="\n", end="\n" if notes.sentences() else "")
     if warning := _formulas.describe_formulas(formulas, display_path(out)):
         print(warning)
+    if warned_rows:
+        rows = "1 row has" if warned_rows == 1 else f"{warned_rows:,} rows have"
+        print(f"{rows} unusual values; the column `warnings` of {display_path(out)} contains them.")
     for name, count in missing.items():
         values = format_count(count, "value")
         print(f"{values} of {name} {'does' if count == 1 else 'do'} not fit the table schema and count as missing.")
@@ -90,6 +105,15 @@ def execute(options: argparse.Namespace) -> int:
         f"{chosen.model.version}: {display_path(out)}"
     )
     return 0
+
+
+def _count_warned_rows(scored: pa.Table, model: Model) -> int:
+    """Return the number of rows with warnings; 0 for a model of an earlier release, whose code gives none."""
+    names = scored.column_names[len(model.columns) :]
+    if "warnings" not in names:
+        return 0
+    warnings = scored.column(len(model.columns) + names.index("warnings"))
+    return len(warnings) - warnings.null_count
 
 
 @contextlib.contextmanager

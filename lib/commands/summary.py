@@ -1,9 +1,8 @@
-"""Print a Markdown summary of a run: the verdict and each stage."""
+"""Summarise a run in Markdown: the decision and why, scores, gates, stages and what is not known."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from lib.chain import record as records
 from lib.commands import _runs
@@ -15,27 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Read the run's record and print its summary."""
-    print(format_summary(records.read_current(_runs.find_run(options))))
+    """Print the report of a run in Markdown, for the page of a build or a comment on a pull request."""
+    from lib.evidence.report.markdown import render_markdown
+    from lib.evidence.report.run_files import read_run
+
+    folder = _runs.find_run(options)
+    print(render_markdown(read_run(folder, records.read_current(folder))))
     return 0
-
-
-def format_summary(run: dict[str, Any]) -> str:
-    """Return a run's summary in Markdown, for instance for the page of a build.
-
-    Parameters
-    ----------
-    run : dict
-        The content of the run's ``run.json``.
-    """
-    outputs = {name: value for stage in run["stages"] for name, value in stage.get("outputs", {}).items()}
-    lines = [f"## {run['name']}: {run['status']}", ""]
-    if outputs.get("decision"):
-        lines += [outputs["decision"], ""]
-    if outputs.get("endpoint_url"):
-        lines += [f"Endpoint: {outputs['endpoint_url']}", ""]
-    if run.get("error"):
-        lines += ["```", run["error"], "```", ""]
-    lines += ["| stage | status | seconds |", "| --- | --- | ---: |"]
-    lines += [f"| {stage['stage']} | {stage['status']} | {stage.get('seconds', 0):.1f} |" for stage in run["stages"]]
-    return "\n".join(lines)

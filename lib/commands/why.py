@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lib.chain import contracts, fingerprint, notebooks, plan
+from lib.chain import contracts, fingerprint, own_stages, plan
 from lib.chain.plan import Execution
 from lib.chain.reuse import EarlierExecution, EarlierResults
 from lib.commands import _arguments
@@ -18,8 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Go through the chain like ``run --reuse``, and print for each execution whether it is skipped."""
-    chain = notebooks.read_all()
-    parameters = contracts.resolve_parameters(_arguments.load_layers(options), chain)
+    layers = _arguments.load_layers(options)
+    chain = own_stages.read_chain(layers.values.get("stages"))
+    parameters = contracts.resolve_parameters(layers, chain)
     earlier_results = EarlierResults(parameters)
     values: dict[str, Any] = dict(parameters)
     changed_outputs: dict[str, str] = {}  # by output: the stage that would create the output again

@@ -96,7 +96,7 @@ def predict_out_of_fold(
     rows = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     positive = metrics.find_positive_class(classes, positive_class) if task == "binary" else None
     labels = classes[probabilities[rows].argmax(axis=1)]
-    return OutOfFold(rows, Predictions(labels, probabilities[rows], classes, positive))
+    return OutOfFold(rows, Predictions(labels, probabilities[rows], classes, positive, rows=X.iloc[rows]))
 
 
 def check_class_sizes(y: pd.Series) -> None:

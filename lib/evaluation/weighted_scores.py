@@ -226,10 +226,8 @@ def _score_repeated_rows(
 
     def score_one(weights: np.ndarray) -> float:
         rows = np.repeat(np.arange(len(truth)), weights[units])
-        probabilities = None if predictions.probabilities is None else predictions.probabilities[rows]
-        sample = Predictions(predictions.labels[rows], probabilities, predictions.classes, predictions.positive_class)
         try:
-            return metric.score(truth[rows], sample)
+            return metric.score(truth[rows], predictions.take(rows))
         except (ValueError, ArithmeticError, InputError):
             return float("nan")
 

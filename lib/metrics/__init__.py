@@ -8,12 +8,12 @@ metric's name contains the averaging.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import NameNotFound
-from lib.metrics import scorers
+from lib.metrics import custom, scorers
 from lib.metrics.predictions import Predictions, find_positive_class, predict
 from lib.metrics.scorers import confusion_matrix
 
@@ -55,6 +55,10 @@ class Metric:
         Name of the most similar primary metric of Azure AutoML; None if there is no similar one.
     is_relative : bool
         Whether errors are divided by the true values. The metric is then undefined if a true value is 0.
+    options : mapping
+        Options of a metric of the customer's own, from the parameter ``metrics``.
+    is_custom : bool
+        Whether the metric is one of the customer's own, see `lib.metrics.custom`. It needs the rows of the predictions.
 
     Examples
     --------
@@ -70,9 +74,11 @@ class Metric:
     greater_is_better: bool = True
     automl_name: str | None = None
     is_relative: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    is_custom: bool = False
 
-    def __reduce__(self) -> tuple[Callable[[str, str], Metric], tuple[str, str]]:
-        return get, (self.name, self.tasks[0])  # a scorer is a closure, which cannot be pickled
+    def __reduce__(self) -> tuple[Callable[..., Metric], tuple[Any, ...]]:
+        return get, (self.name, self.tasks[0], dict(self.options))  # a scorer is a closure, which cannot be pickled
 
     def score(self, y_true: pd.Series | np.ndarray, predictions: Predictions) -> float:
         """Score predictions against the true values of the same rows, in the same order."""
@@ -128,13 +134,23 @@ def names(task: str) -> list[str]:
     return [metric.name for metric in for_task(task)]
 
 
-def get(name: str, task: str) -> Metric:
+def get(name: str, task: str, options: Mapping[str, Any] = custom.NO_OPTIONS) -> Metric:
     """Return a task's metric by name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a metric of Millrace, or of a module in ``custom/metrics``.
+    task : str
+    options : mapping
+        Options of a metric of the customer's own.
 
     Raises
     ------
     NameNotFound
         If the task has no such metric; the message suggests the nearest name.
+    CodeError
+        If the customer's module of this name cannot be used.
 
     Examples
     --------
@@ -144,12 +160,21 @@ def get(name: str, task: str) -> Metric:
     for metric in METRICS:
         if metric.name == name and task in metric.tasks:
             return metric
-    raise NameNotFound(f"metric for a {task} task", name, names(task))
+    if name in custom.names():
+        return custom.load(name, task, options)
+    raise NameNotFound(f"metric for a {task} task", name, [*names(task), *custom.names()])
 
 
-def for_task(task: str) -> list[Metric]:
-    """Return a task's metrics, in the order of the tables."""
-    return [metric for metric in METRICS if task in metric.tasks]
+def for_task(task: str, own: Sequence[Metric] = ()) -> list[Metric]:
+    """Return a task's metrics, in the order of the tables.
+
+    Parameters
+    ----------
+    task : str
+    own : sequence of Metric
+        Metrics of the customer's own that the use case names; they come first.
+    """
+    return [*own, *(metric for metric in METRICS if task in metric.tasks)]
 
 
 _BINARY = ("binary",)

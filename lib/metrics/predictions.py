@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import ParameterError, suggest
@@ -31,6 +31,8 @@ class Predictions:
     rule : ThresholdRule, CostRule or None
         How the model derives the labels from the probabilities, see `lib.scoring.decision_rules`; None if it predicts
         the most probable class.
+    rows : DataFrame of shape (rows, columns) or None
+        The raw columns of the predicted rows, for metrics of the customer's own; None if they are unknown.
     """
 
     labels: np.ndarray
@@ -38,6 +40,16 @@ class Predictions:
     classes: np.ndarray | None = None
     positive_class: Any = None
     rule: Any = None
+    rows: pd.DataFrame | None = None
+
+    def take(self, positions: np.ndarray) -> Predictions:
+        """Return the predictions for the rows at these positions, which may repeat."""
+        return replace(
+            self,
+            labels=self.labels[positions],
+            probabilities=None if self.probabilities is None else self.probabilities[positions],
+            rows=None if self.rows is None else self.rows.iloc[positions],
+        )
 
     @property
     def positive_probability(self) -> np.ndarray:
@@ -87,12 +99,13 @@ def predict(model: Any, X: pd.DataFrame, task: str, positive_class: Any = None) 
     import numpy as np
 
     if task == "regression":
-        return Predictions(np.asarray(model.predict(X), dtype=float))
+        return Predictions(np.asarray(model.predict(X), dtype=float), rows=X)
     probabilities = np.asarray(model.predict_proba(X), dtype=float)
     classes = np.asarray(model.classes_)
     positive = find_positive_class(classes, positive_class) if task == "binary" else None
     last_step = model[-1] if hasattr(model, "steps") else model
-    return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive, getattr(last_step, "rule", None))
+    rule = getattr(last_step, "rule", None)
+    return Predictions(np.asarray(model.predict(X)), probabilities, classes, positive, rule, rows=X)
 
 
 def find_positive_class(classes: Sequence[Any] | np.ndarray, positive_class: Any = None) -> Any:

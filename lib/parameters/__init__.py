@@ -31,6 +31,7 @@ _COLUMN_PARAMETERS = (
     "key_columns",
     "private_columns",
     "cost_column",
+    "groups",
     "request_log_columns",
     "columns",
 )
@@ -89,7 +90,15 @@ class Parameters(Mapping[str, Any]):
     @property
     def metric(self) -> Metric:
         """The task's metric named by ``primary_metric``."""
-        return metrics.get(self.primary_metric, self.task)
+        return metrics.get(self.primary_metric, self.task, (self.get("metrics") or {}).get(self.primary_metric) or {})
+
+    @property
+    def own_metrics(self) -> list[Metric]:
+        """The metrics of the customer's own that the use case names: those in ``metrics``, and the primary one."""
+        options = self.get("metrics") or {}
+        own_names = metrics.custom.names()
+        names = [*options, *([] if self.primary_metric in options else [self.primary_metric])]
+        return [metrics.get(name, self.task, options.get(name) or {}) for name in names if name in own_names]
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a parameter, or the default if it is not set.

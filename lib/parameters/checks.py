@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping
 from encodings.aliases import aliases
 from typing import Any
 
-from lib import metrics
 from lib.errors import ParameterError, suggest
+from lib.parameters.card import find_card_faults
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
+from lib.parameters.coverage import coverage_faults
 from lib.parameters.layers import Layers
+from lib.parameters.metric_checks import metric_faults
 from lib.parameters.notify_checks import notify_faults
 from lib.parameters.secret_checks import find_secret_faults
 from lib.parameters.specs import SPECS, Spec
@@ -233,19 +235,13 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
     faults += [f"notify: {fault}" for fault in notify_faults(values.get("notify") or {})]
     if fault := time_zone_fault(values.get("time_zone") or ""):
         faults.append(f"time_zone: {fault}")
-    if {"primary_metric", "task"} <= values.keys():
-        metric, task = values["primary_metric"], values["task"]
-        task_metrics = metrics.names(task)
-        if metric not in task_metrics:
-            faults.append(
-                f"primary_metric: {metric!r} is not a metric of a {task} task. {suggest(metric, task_metrics)}"
-            )
+    faults += metric_faults(values)
     if values.get("positive_class") not in (None, "") and values.get("task", "binary") != "binary":
         faults.append(
             f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "
             "positive_class empty."
         )
-    faults += threshold_faults(values) + class_weight_faults(values)
+    faults += threshold_faults(values) + class_weight_faults(values) + coverage_faults(values)
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):
@@ -259,6 +255,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
         )
     faults += find_waiver_faults(values.get("waivers") or [])
+    faults += find_card_faults(values.get("card") or {})
     functions = values.get("training_functions")
     if functions is not None:
         for name in values.get("hyperparameters", ()):

@@ -99,6 +99,7 @@ def check_use_case(layers: Layers) -> dict[str, Any]:
     merged = {**layers.values, **values}
     faults += _code_checks.find_code_faults(merged)
     faults += _signatures.find_option_faults(merged) + _signatures.find_hyperparameter_faults(merged)
+    faults += _signatures.find_metric_option_faults(merged)
     if faults:
         raise ParameterError(redaction.redact(fault)[0] for fault in faults)
     return values

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lib import outputs, storage_errors, tracebacks
+from lib import catalogue, outputs, storage_errors, tracebacks
 from lib.errors import GateError, MillraceError
 from lib.parameters import AZURE, COMMON, Parameters
 from lib.pipelines._inputs import fill_inputs
@@ -17,6 +17,9 @@ from lib.secrets.masked_errors import masked_errors
 if TYPE_CHECKING:
     from lib import charts
     from lib.backends.base import Backend
+    from lib.stages._results import StageResult
+
+Result = TypeVar("Result", bound="StageResult")
 
 
 class StageBookkeeping:
@@ -36,9 +39,12 @@ class StageBookkeeping:
         self._run_id: str | None = None
         self._blocked_by = ""
         self._stage_parameters = parameters  # with inputs; those of the latest stage
+        self._result: StageResult | None = None  # of the latest stage
 
     def publish_outputs(self, **values: Any) -> charts.Table:
         """Publish the outputs of this notebook as parameters of later notebooks; call it once, at the end.
+
+        The result of the stage is published, too: the report of the run is made from it.
 
         Returns
         -------
@@ -55,6 +61,8 @@ class StageBookkeeping:
         from lib.stages._results import make_parameter_table
 
         outputs.glue(values)
+        if self._result is not None:
+            outputs.publish_evidence(self._result.describe())
         if self._run_id:
             with storage_errors.explained():
                 self.backend.tracking.log_outputs(self._run_id, values)
@@ -65,6 +73,42 @@ class StageBookkeeping:
             display(table)  # Jupyter does not show the value of a cell that raises
             raise GateError(self._blocked_by)
         return table
+
+    def run_stage(self, stage: str, **inputs: Any) -> Any:
+        """Run a stage of the customer's own, which the parameter ``stages`` places in the chain.
+
+        The stage is the function ``run(pipeline, parameters)`` in ``custom/stages/<stage>.py``. Of the use case's
+        parameters, it reads those in the module's ``PARAMETERS``.
+
+        Parameters
+        ----------
+        stage : str
+            Name of the module in ``custom/stages``.
+        **inputs
+            Outputs of earlier stages that the notebook's parameters cell declares; an empty one is replaced by the
+            newest output with its name. Those in the module's ``OPTIONAL_INPUTS`` may stay empty.
+
+        Returns
+        -------
+        object
+            What ``run`` returns.
+
+        Raises
+        ------
+        DataError
+            If a required input is empty, and no earlier notebook has published it.
+        CodeError
+            If the module cannot be imported, or defines no ``run``.
+        """
+        module = catalogue.load("lib.stages", stage, "stage")
+        run = catalogue.load_object("lib.stages", stage, "stage", "run")
+        with self._stage(module, inputs, optional=tuple(getattr(module, "OPTIONAL_INPUTS", ()))) as (parameters, _):
+            return run(self, parameters)
+
+    def _keep(self, result: Result) -> Result:
+        """Return the result of a stage, which `publish_outputs` publishes."""
+        self._result = result
+        return result
 
     @contextlib.contextmanager
     def _stage(
@@ -95,11 +139,12 @@ class StageBookkeeping:
         tuple of Parameters and str
             Parameters and inputs of the stage, and the id of the MLflow run.
         """
-        self._run_id, self._blocked_by = None, ""
+        self._run_id, self._blocked_by, self._result = None, "", None
         stage = module.__name__.rpartition(".")[2]
+        own_stages = _list_own_stages(self.parameters.get("stages"))
         with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(module):
             tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
-            filled = fill_inputs(inputs, self.parameters, self.backend, optional)
+            filled = fill_inputs(inputs, self.parameters, self.backend, optional, own_stages)
             parameters = self._stage_parameters = self.parameters.extended({**filled, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
                 try:
@@ -131,3 +176,9 @@ class StageBookkeeping:
     def _pipeline_name(self) -> str:
         """Return the name of the pipeline, as the parameter ``pipeline`` gives it."""
         return self.parameters.get("pipeline") or type(self).__module__.rpartition(".")[2]
+
+
+def _list_own_stages(placement: Any) -> list[str]:
+    """Return the names of the customer's stages in the parameter ``stages``."""
+    lists = placement.values() if isinstance(placement, Mapping) else ()
+    return [name for names in lists for name in names or ()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import DataError, format_count
@@ -17,12 +17,18 @@ _PUBLISHED_BY = {
     "test_data": "preprocess",
     "baseline": "preprocess",
     "decision": "evaluate",
+    "endpoint_url": "deploy",
+    "sample_request": "deploy",
     "history": "monitor",
 }
 
 
 def fill_inputs(
-    inputs: Mapping[str, Any], parameters: Parameters, backend: Backend, optional: Collection[str] = ()
+    inputs: Mapping[str, Any],
+    parameters: Parameters,
+    backend: Backend,
+    optional: Collection[str] = (),
+    own_stages: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Replace each empty input by the newest output with its name.
 
@@ -36,6 +42,8 @@ def fill_inputs(
         Finds the outputs of earlier notebooks.
     optional : collection of str
         Inputs that may stay empty.
+    own_stages : sequence of str
+        The customer's stages, which may have published an input, too.
 
     Raises
     ------
@@ -44,7 +52,7 @@ def fill_inputs(
     """
     filled: dict[str, Any] = {}
     for name, value in inputs.items():
-        value = value or parameters.get(name) or _newest_output(name, parameters, backend)
+        value = value or parameters.get(name) or _newest_output(name, parameters, backend, own_stages)
         if not value and name not in optional:
             raise DataError(_missing_message(name, parameters, backend))
         filled[name] = value or ""
@@ -67,12 +75,12 @@ def _missing_message(name: str, parameters: Parameters, backend: Backend) -> str
     )
 
 
-def _newest_output(name: str, parameters: Parameters, backend: Backend) -> Any:
+def _newest_output(name: str, parameters: Parameters, backend: Backend, own_stages: Sequence[str]) -> Any:
     """Return the newest output called `name` that an earlier notebook published, or an empty value."""
     tracking, experiment = backend.tracking, parameters.name
     if name == "candidates":
         train_data = tracking.newest_output(experiment, "preprocess", "train_data") or ""
         return tracking.newest_candidates(experiment, train_data, parameters.target_column, parameters.task)
-    if name not in _PUBLISHED_BY:  # an input that no notebook publishes, such as the rows to monitor
-        return None
-    return tracking.newest_output(experiment, _PUBLISHED_BY[name], name)
+    # An input that no notebook publishes, such as the rows to monitor, has no stage.
+    stages = [*own_stages, *([_PUBLISHED_BY[name]] if name in _PUBLISHED_BY else [])]
+    return next(filter(None, (tracking.newest_output(experiment, stage, name) for stage in stages)), None)

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib import catalogue, pipelines, training
+from lib import catalogue, extensions, pipelines, training
 from lib.errors import CodeError, suggest
+from lib.extensions import find_extensions
+from lib.metrics import custom
 from lib.parameters.type_names import TYPES, has_type
 from lib.paths import display_path
 
@@ -42,6 +44,28 @@ def find_option_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def find_metric_option_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return a message for each option of the customer's own metrics that is unknown or of the wrong type."""
+    faults = []
+    own = values.get("metrics") or {}
+    for metric, options in own.items() if isinstance(own, Mapping) else ():
+        if metric not in custom.names():
+            continue  # the check of the names reports it
+        if options is not None and not isinstance(options, Mapping):
+            faults.append(f"metrics: {metric} is {options!r}; expected a mapping of its options, or {{}}.")
+            continue
+        extension = next(found for found in find_extensions(custom.PACKAGE) if found.name == metric)
+        if extension.file is None or extensions.find_code_fault(extension.file, (), ""):
+            continue
+        known = read_keyword_arguments(extension.file, custom.FUNCTION)
+        for name, value in (options or {}).items():
+            if name not in known:
+                faults.append(f"metrics: {extension.origin} has no option {name}. {suggest(name, known)}")
+            elif not matches_annotation(value, known[name]):
+                faults.append(f"metrics: {metric}.{name} is {value!r}; expected {known[name]}.")
+    return faults
+
+
 def find_hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
     """Return a message for each hyperparameter that is unknown or of the wrong type."""
     hyperparameters = values.get("hyperparameters") or {}
@@ -57,7 +81,8 @@ def find_hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
         file = _find_readable_source("lib.training", function, "training function")
         if file is None:
             continue
-        known = read_keyword_arguments(file)
+        extension = catalogue.find_extension("lib.training", function, "training function")
+        known = read_keyword_arguments(file, (extension.attribute if extension is not None else "") or "train")
         for name, value in settings.items():
             if name not in known:
                 faults.append(f"hyperparameters: {display_path(file)} has no {name}. {suggest(name, known)}")
@@ -95,13 +120,13 @@ def read_class_options(file: Path) -> dict[str, str]:
     return {}
 
 
-def read_keyword_arguments(file: Path) -> dict[str, str]:
-    """Return the names of the keyword-only arguments of ``train`` in a file, each with its annotation.
+def read_keyword_arguments(file: Path, function: str = "train") -> dict[str, str]:
+    """Return the names of the keyword-only arguments of a function in a file, each with its annotation.
 
     An argument without an annotation has the type of its default.
     """
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "train":
+        if isinstance(node, ast.FunctionDef) and node.name == function:
             arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
             return {argument.arg: _get_argument_type(argument, default) for argument, default in arguments}
     return {}

@@ -36,7 +36,7 @@ class BasePipeline(StageBookkeeping):
     Notes
     -----
     **Override** hooks freely; each docstring describes the call, its arguments and the required result: `load_data`,
-    `prepare_data`, `split_data`, `baseline`, `training_function`, `accept`.
+    `prepare_data`, `split_data`, `baseline`, `features`, `training_function`, `accept`.
 
     **Leave alone** the stages, which do the bookkeeping (MLflow run, checks, artifacts): `setup`, `preprocess`, `train`
     or `automl`, `evaluate`, `deploy`, `monitor`; and `publish_outputs`, the last call of each notebook.
@@ -57,14 +57,14 @@ class BasePipeline(StageBookkeeping):
         self._run_id = None
         with tracebacks.shortened(), storage_errors.explained(), masked_errors(), self._restricted_to(setup_stage):
             self._stage_parameters = self.parameters.extended({})
-            return setup_stage.run(self.backend, self.parameters)
+            return self._keep(setup_stage.run(self.backend, self.parameters))
 
     def preprocess(self) -> Preprocessed:
         """Split the table into training rows and test rows, and describe the training rows in a baseline."""
         from lib.stages import preprocess as preprocess_stage
 
         with self._stage(preprocess_stage, {}) as (parameters, _):
-            return preprocess_stage.run(self, self.backend, parameters)
+            return self._keep(preprocess_stage.run(self, self.backend, parameters))
 
     def train(
         self, training_function: str = "", train_data: str = "", test_data: str = "", baseline: str = ""
@@ -85,7 +85,7 @@ class BasePipeline(StageBookkeeping):
             raise ParameterError(f"training_function is empty; expected one of {', '.join(training.available())}.")
         inputs = {"train_data": train_data, "test_data": test_data, "baseline": baseline}
         with self._stage(train_stage, inputs, name=name, training_function=name) as (parameters, run_id):
-            return train_stage.run(self, self.backend, parameters, run_id)
+            return self._keep(train_stage.run(self, self.backend, parameters, run_id))
 
     def automl(self, train_data: str = "", test_data: str = "", baseline: str = "") -> Winner:
         """Search over many models, and log the best one as a candidate.
@@ -99,7 +99,7 @@ class BasePipeline(StageBookkeeping):
 
         inputs = {"train_data": train_data, "test_data": test_data, "baseline": baseline}
         with self._stage(automl_stage, inputs) as (parameters, run_id):
-            return automl_stage.run(self.backend, parameters, run_id)
+            return self._keep(automl_stage.run(self, self.backend, parameters, run_id))
 
     def evaluate(self, candidates: list[str] | None = None, test_data: str = "", baseline: str = "") -> Evaluation:
         """Compare candidates and champion on the same rows, and promote the best if the gates allow it.
@@ -115,7 +115,7 @@ class BasePipeline(StageBookkeeping):
 
         inputs = {"test_data": test_data, "baseline": baseline, "candidates": candidates}
         with self._stage(evaluate_stage, inputs) as (parameters, _):
-            evaluation = evaluate_stage.run(self, self.backend, parameters)
+            evaluation = self._keep(evaluate_stage.run(self, self.backend, parameters))
         self._blocked_by = evaluation.blocked_by
         return evaluation
 
@@ -133,7 +133,7 @@ class BasePipeline(StageBookkeeping):
 
         inputs = {"test_data": test_data, "decision": decision}
         with self._stage(deploy_stage, inputs, optional=("decision",)) as (parameters, _):
-            return deploy_stage.run(self.backend, parameters)
+            return self._keep(deploy_stage.run(self.backend, parameters))
 
     def monitor(self, rows: str = "", history: str = "") -> Monitored:
         """Judge whether the rows that the endpoint answered still are like the test rows of the version in production.
@@ -200,6 +200,15 @@ class BasePipeline(StageBookkeeping):
 
         return describe(train, self.parameters.target_column)
 
+    def features(self) -> str:
+        """Return the name of the features: a module of ``custom/features``. Called by train and automl.
+
+        The module defines ``features(X)`` or a class ``Features`` with ``fit`` and ``transform``. It becomes the first
+        step of every model, and gets raw rows: the prepared rows without the target. Whatever a request has to repeat
+        belongs there, not in `prepare_data`. By default there is none.
+        """
+        return ""
+
     def training_function(self, name: str) -> Callable[..., Any]:
         """Return the training function with this name. Called by train.
 
@@ -208,10 +217,12 @@ class BasePipeline(StageBookkeeping):
         """
         return training.get(name)
 
-    def accept(self, best: Contender, champion: Contender | None) -> str:
+    def accept(self, best: Contender, champion: Contender | None, truth: pd.Series | None = None) -> str:
         """Return why the best candidate must not be promoted, or an empty string. Called by evaluate.
 
-        The champion is None if there is none, or if it cannot be compared. The gates of the parameters are checked as
-        well, whatever this hook returns. The default has no objection.
+        `truth` has the true values of the test rows, in the order of ``best.predictions``; ``best.predictions.rows``
+        has their raw columns. A hook that takes only the first two arguments works as well. The champion is None if
+        there is none, or if it cannot be compared. The gates of the parameters are checked as well, whatever this hook
+        returns. The default has no objection.
         """
         return ""

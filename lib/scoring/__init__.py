@@ -21,8 +21,12 @@ From a request to its answer::
     kinds.py           the basic types of columns: the values they accept, and the arrays they become
     schema_kinds.py    types refined by the table schema: dates, durations, categories, missing values
     request_error.py   the error a client gets
+    value_warnings.py  warnings about values that the model has not seen
+    reasons/           the columns that moved an answer most
+    intervals.py       prediction intervals and sets of classes with a guaranteed coverage
     scorer.py          checked values -> predictions as JSON
     sklearn_model.py   the model as scikit-learn runs it
+    feature_step.py    the customer's features, the first step of a model that has them
     fast_model/        a faster equivalent of the model
     synthetic_rows.py  rows for the comparison of the fast model with the model
 

@@ -15,6 +15,8 @@ from lib.scoring.request_error import RequestError, describe_value
 
 # The keys below which clients send rows: the tables of Azure ML and MLflow, and lists of records.
 KEYS = ("input_data", "dataframe_split", "dataframe_records", "data")
+# The key of the number of reasons that an answer gives for each row, and its maximum.
+REASONS, MAX_REASONS = "reasons", 100
 USAGE = (
     'Send {"input_data": {"columns": [...], "data": [[...], ...]}} or {"data": [{column: value, ...}, ...]}; '
     '"dataframe_split" and "dataframe_records" are accepted as well.'
@@ -84,11 +86,28 @@ def find_rows(payload: Any) -> tuple[list | None, list]:
     return names, rows
 
 
+def find_reason_count(payload: Any) -> int:
+    """Return the number of reasons for which a parsed request asks.
+
+    Raises
+    ------
+    RequestError
+        With status 422, if it is not a whole number from 0 to `MAX_REASONS`.
+    """
+    count = payload.get(REASONS, 0) if isinstance(payload, dict) else 0
+    if type(count) is float and count.is_integer():  # JavaScript's 3.0
+        count = int(count)
+    if type(count) is not int or not 0 <= count <= MAX_REASONS:
+        message = f'"{REASONS}" is {describe_value(count)}; expected a whole number from 0 to {MAX_REASONS}.'
+        raise RequestError(422, "wrong_reasons", message)
+    return count
+
+
 def _only_entry(payload: Any) -> tuple[str, Any]:
-    """Return the only key of a request, which has to be one of `KEYS`, and its content."""
+    """Return the only key of a request that contains rows, which has to be one of `KEYS`, and its content."""
     if not isinstance(payload, dict):
         raise RequestError(400, "wrong_shape", f"The request is {describe_value(payload)}, not an object. {USAGE}")
-    keys = list(payload)
+    keys = [key for key in payload if key != REASONS]
     if len(keys) != 1 or keys[0] not in KEYS:
         listed = ", ".join(map(_quote, keys[:_MAX_LISTED_KEYS])) or "none"
         message = f"The request must have exactly one key that contains rows; it has: {listed}. {USAGE}"

@@ -13,9 +13,12 @@ import yaml
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA, TableSchema
 from lib.scoring import earlier_columns
 from lib.scoring.columns import Column
+from lib.scoring.intervals import COVERAGE, Coverage, from_json
 from lib.scoring.model_folder import BASELINE_FILE, ModelError, find_model_folder, verify
 from lib.scoring.schema_kinds import SIGNATURE_TYPES
 
+# The key in the baseline of what reasons need; see `Model`.
+EXPLANATION = "explanation"
 # PyYAML may be built without its fast loader in C.
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -40,6 +43,13 @@ class Model:
         Schema of the prepared columns, which are the model's inputs.
     name, version : str or None
         Name and version in the registry.
+    coverage : PredictionIntervals, PredictionSets or None
+        Intervals or sets with a guaranteed coverage; None if the model was trained without them.
+    contract : dict
+        Limits of the data contract by column: ``minimum``, ``maximum`` and ``categories``.
+    explanation : dict or None
+        What reasons need besides the estimator: ``positive_column``, the position of the positive class, and
+        ``feature_means``, the means of a linear model's features in training. None if it was not stored.
     """
 
     estimator: Any
@@ -50,6 +60,9 @@ class Model:
     feature_schema: TableSchema = field(default_factory=lambda: TableSchema({}))
     name: str | None = None
     version: str | None = None
+    coverage: Coverage | None = None
+    contract: dict[str, dict] = field(default_factory=dict)
+    explanation: dict[str, Any] | None = None
 
     @property
     def example(self) -> dict[str, Any] | None:
@@ -116,7 +129,26 @@ def read_model(
         feature_schema = earlier_columns.read_schema(folder)
     columns = _make_columns(description, baseline, feature_schema)
     examples = _read_examples(folder, description, columns)
-    return Model(None, columns, examples, baseline, table_schema, feature_schema, name, version)
+    coverage = from_json(baseline_file[COVERAGE]) if COVERAGE in baseline_file else None
+    return Model(
+        None,
+        columns,
+        examples,
+        baseline,
+        table_schema,
+        feature_schema,
+        name,
+        version,
+        coverage,
+        baseline_file.get("contract", {}),
+        baseline_file.get(EXPLANATION),
+    )
+
+
+def is_explained(folder: Path) -> bool:
+    """Return whether a model folder has what reasons or the coverage need, which earlier releases did not store."""
+    stored = _read_baseline_file(find_model_folder(folder))
+    return bool({COVERAGE, EXPLANATION} & stored.keys())
 
 
 def _make_columns(description: dict, baseline: dict[str, dict], schema: TableSchema) -> tuple[Column, ...]:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from lib.scoring.columns import Column
+from lib.scoring.json_body import MAX_REASONS, REASONS
 
 # The keys of a request below which clients send records.
 KEYS = ("data", "dataframe_records")
@@ -51,12 +52,21 @@ class RecordParser:
         fields = [(f"column_{number}", _parser_type(column)) for number, column in enumerate(columns)]
         names = dict(zip((field for field, _ in fields), self._names, strict=True))
         row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
+        optional_count = (REASONS, int | msgspec.UnsetType, msgspec.UNSET)
         optional_rows = (list[row] | msgspec.UnsetType, msgspec.UNSET)
-        request = msgspec.defstruct("Request", [(key, *optional_rows) for key in KEYS], forbid_unknown_fields=True)
+        request = msgspec.defstruct(
+            "Request", [*((key, *optional_rows) for key in KEYS), optional_count], forbid_unknown_fields=True
+        )
         self._decode = msgspec.json.Decoder(request).decode
 
-    def parse(self, body: bytes, max_rows: int) -> dict[str, list] | None:
-        """Return the checked values of a request by column; None if `requests.parse_request` has to parse it."""
+    def parse(self, body: bytes, max_rows: int) -> tuple[dict[str, list], int] | None:
+        """Return the checked values of a request by column, and the number of reasons that it asks for.
+
+        Returns
+        -------
+        tuple or None
+            None if `requests.parse_request` has to parse the request.
+        """
         if b"\\" in body or not body.isascii():
             return None
         try:
@@ -72,15 +82,20 @@ class RecordParser:
             next(column.invalid_values(table[column.name]), None) is not None for column in self._columns_with_format
         ):
             return None
-        return table if self._has_expected_quotes(body, table, len(rows)) else None
+        has_reasons = request.reasons is not msgspec.UNSET
+        reason_count = request.reasons if has_reasons else 0
+        if not 0 <= reason_count <= MAX_REASONS:
+            return None
+        has_unique_keys = self._has_expected_quotes(body, table, len(rows), 1 + has_reasons)
+        return (table, reason_count) if has_unique_keys else None
 
-    def _has_expected_quotes(self, body: bytes, table: dict[str, list], row_count: int) -> bool:
+    def _has_expected_quotes(self, body: bytes, table: dict[str, list], row_count: int, request_keys: int) -> bool:
         """Return whether the body has exactly two quotes for each expected key and text.
 
         This proves that no key occurs twice: a duplicate key, or a second list of rows, would add quotes.
         """
         null_count = sum(table[name].count(None) for name in self._nullable_text_names)
-        key_count = 1 + row_count * len(self._names)  # 1: the key of the list of rows
+        key_count = request_keys + row_count * len(self._names)
         text_count = row_count * self._text_column_count - null_count
         quote_count = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
         return bool(quote_count == 2 * (key_count + text_count))

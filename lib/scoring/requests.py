@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib.scoring.columns import Column
-from lib.scoring.json_body import find_rows, parse_json
+from lib.scoring.json_body import find_reason_count, find_rows, parse_json
 from lib.scoring.records import RecordParser
 from lib.scoring.request_error import MAX_FAULTS, RequestError, describe_value, make_fault
 from lib.scoring.request_names import to_model_spelling
@@ -56,17 +56,20 @@ class RequestParser:
         with contextlib.suppress(ValueError):  # the name of a column needs escapes in JSON
             self._record_parser = RecordParser(columns)
 
-    def parse(self, body: bytes | str) -> dict[str, list]:
-        """Return the checked values of a request by column; errors are those of `parse_request`."""
+    def parse(self, body: bytes | str) -> tuple[dict[str, list], int]:
+        """Return the checked values of a request by column, and the number of reasons that it asks for per row.
+
+        Errors are those of `parse_request`.
+        """
         if self._record_parser is not None and isinstance(body, bytes) and len(body) <= self._limits.bytes:
-            table = self._record_parser.parse(body, self._limits.rows)
-            if table is not None:
-                return table
+            parsed = self._record_parser.parse(body, self._limits.rows)
+            if parsed is not None:
+                return parsed
         return parse_request(body, self._columns, self._limits)
 
 
-def parse_request(body: bytes | str, columns: Sequence[Column], limits: Limits) -> dict[str, list]:
-    """Return the checked values of a request by column, in the model's order.
+def parse_request(body: bytes | str, columns: Sequence[Column], limits: Limits) -> tuple[dict[str, list], int]:
+    """Return the checked values of a request by column, in the model's order, and the number of reasons per row.
 
     Raises
     ------
@@ -76,7 +79,9 @@ def parse_request(body: bytes | str, columns: Sequence[Column], limits: Limits) 
     if len(body) > limits.bytes:
         message = f"The request has {len(body)} bytes; the maximum is {limits.bytes}."
         raise RequestError(413, "too_large", message)
-    names, rows = find_rows(parse_json(body))
+    payload = parse_json(body)
+    names, rows = find_rows(payload)
+    reason_count = find_reason_count(payload)
     names, rows = to_model_spelling(names, rows, {column.name for column in columns})
     if not rows:
         raise RequestError(422, "no_rows", "The request has no rows; at least one is needed.")
@@ -90,7 +95,7 @@ def parse_request(body: bytes | str, columns: Sequence[Column], limits: Limits) 
         for row, value in column.invalid_values(table[column.name])
     )
     _raise_if_any("wrong_value", list(itertools.islice(faults, MAX_FAULTS)))
-    return table
+    return table, reason_count
 
 
 def _table_from_lists(names: list, rows: list, columns: Sequence[Column]) -> dict[str, list]:

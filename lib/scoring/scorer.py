@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,13 @@ import numpy as np
 
 from lib.scoring.fast_model.file import read_fast_model
 from lib.scoring.fast_model.form import FastModel, NoFastModel
+from lib.scoring.intervals import group_keys
 from lib.scoring.model import Model, load_estimator, read_model
 from lib.scoring.model_folder import find_model_folder
+from lib.scoring.reasons.finder import ReasonFinder, list_reasons
 from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits, RequestParser
+from lib.scoring.value_warnings import MAX_WARNINGS, ValueWarnings, find_known_categories
 
 if TYPE_CHECKING:
     from lib.scoring.sklearn_model import SklearnModel
@@ -50,6 +54,7 @@ class Scorer:
         self.predict: FastModel | SklearnModel
         self.predict, self.engine = (fast_model, FAST_ENGINE) if fast_model is not None else _choose_predictor(model)
         self.classes = None if self.predict.classes is None else self.predict.classes.tolist()
+        self.value_warnings = ValueWarnings(model, find_known_categories(self.predict))
         log.info("Serving model %s, version %s, with the engine: %s.", model.name, model.version, self.engine)
 
     @classmethod
@@ -72,17 +77,26 @@ class Scorer:
         -------
         dict
             ``predictions`` in the order of the rows; for classifiers, ``probabilities`` and ``classes``, the labels of
-            their columns; and ``model``, its name and version.
+            their columns; ``intervals`` or ``sets`` with their ``coverage``, if the model was trained with coverage;
+            ``reasons``, ``reasons_scale`` and ``reasons_method``, if requested; ``warnings`` and ``warning_count``, if
+            values are unusual; and ``model``, its name and version.
 
         Raises
         ------
         RequestError
             If the request is invalid or the model cannot score its rows.
         """
-        return self.answer_values(self._parse(body))
+        return self.answer_values(*self._parse(body))
 
-    def answer_values(self, table: dict[str, list]) -> dict[str, Any]:
-        """Answer checked values, given as a list for each column; returns and errors are those of `score`."""
+    def answer_values(self, table: dict[str, list], reason_count: int = 0) -> dict[str, Any]:
+        """Answer checked values, given as a list for each column; returns and errors are those of `score`.
+
+        Parameters
+        ----------
+        table : dict of str to list
+        reason_count : int
+            Number of reasons for each row.
+        """
         try:
             labels, probabilities = self.predict(table)
         except (ValueError, ArithmeticError) as error:
@@ -93,7 +107,41 @@ class Scorer:
         answer: dict[str, Any] = {"predictions": _to_finite_list(labels)}
         if probabilities is not None:
             answer |= {"probabilities": _to_finite_list(probabilities), "classes": self.classes}
+        if self.model.coverage is not None:
+            intervals = self.find_intervals(table, labels, probabilities)
+            answer |= {self.model.coverage.name: intervals, "coverage": self.model.coverage.coverage}
+        if reason_count:
+            answer |= self.find_reasons(table, labels, reason_count)
+        if warnings := self.value_warnings.find(table):
+            answer |= {"warnings": warnings[:MAX_WARNINGS], "warning_count": len(warnings)}
         return {**answer, "model": {"name": self.model.name, "version": self.model.version}}
+
+    def find_intervals(self, table: dict[str, list], labels: np.ndarray, probabilities: np.ndarray | None) -> list:
+        """Return the interval or set of each row, for checked values and their predictions.
+
+        The list contains None for a row whose group had no calibration rows.
+        """
+        coverage = self.model.coverage
+        assert coverage is not None, "the model was trained without coverage"
+        arrays = {
+            column.name: column.kind.to_array(table[column.name])
+            for column in self.model.columns
+            if column.name in coverage.columns
+        }
+        keys = group_keys(arrays, coverage.columns, len(labels))
+        return coverage.answers(labels, probabilities, keys, self.classes)
+
+    @functools.cached_property
+    def reason_finder(self) -> ReasonFinder:
+        """The finder of reasons, which is made when the first request asks for reasons."""
+        return ReasonFinder(self.model, self.predict)
+
+    def find_reasons(self, table: dict[str, list], labels: np.ndarray, count: int) -> dict[str, Any]:
+        """Return the reasons for the answers to checked values, as they are added to an answer."""
+        finder = self.reason_finder
+        names = [column.name for column in self.model.columns]
+        rows = list_reasons(finder.find(table, labels), names, count, self.classes)
+        return {"reasons": rows, "reasons_scale": finder.scale, "reasons_method": finder.method}
 
     def warm_up(self) -> None:
         """Score the example rows, first one and then all, so that no client has to wait for lazy imports."""

@@ -30,15 +30,21 @@ class SklearnModel:
         self.classes = np.asarray(estimator.classes_) if hasattr(estimator, "predict_proba") else None
         self._transform: Any = lambda rows: rows
         self._last_step = estimator
+        self.encoder: Any = None
         if isinstance(estimator, Pipeline) and len(estimator) > 1:
             # The steps before the last take most of the time: run them once for labels and probabilities.
             self._transform, self._last_step = estimator[:-1].transform, estimator[-1]
+            self.encoder = estimator[0]
 
     def __call__(self, table: Mapping[str, list]) -> Answers:
         """Return labels and, for a classifier, probabilities."""
-        features = self._transform(make_frame(table, self._columns))
+        features = self.make_features(table)
         labels = np.asarray(self._last_step.predict(features))
         return labels, None if self.classes is None else np.asarray(self._last_step.predict_proba(features))
+
+    def make_features(self, table: Mapping[str, list]) -> Any:
+        """Return what the last step takes: features, or the columns of a model that is not a pipeline."""
+        return self._transform(make_frame(table, self._columns))
 
 
 def make_frame(table: Mapping[str, list], columns: tuple[Column, ...]) -> pd.DataFrame:

@@ -11,7 +11,8 @@ A router of this release may start a worker whose code was saved with a model by
 - A worker reads `REQUEST` frames, each with the body of an HTTP request, and answers each with an `ANSWER` frame, in
   the order of the requests.
 - A batch process reads `PART` frames, each with a pickled DataFrame, and answers each with a `PART` frame that contains
-  an Arrow table; see `lib.scoring.batch`.
+  an Arrow table; see `lib.scoring.batch`. The attribute `REASONS_ATTRIBUTE` of the DataFrame is the number of reasons
+  for each row; the code of older models ignores it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import IO, NamedTuple
 VERSION = 1
 # The environment variable with the time limit of a request in seconds, after which a worker ends itself; 0 for none.
 REQUEST_SECONDS_VARIABLE = "MILLRACE_REQUEST_SECONDS"
+# The attribute, in pandas' ``DataFrame.attrs``, of the part of a table whose rows are to get reasons.
+REASONS_ATTRIBUTE = "reasons"
 # The header of a request: the body's length.
 REQUEST = struct.Struct("!I")
 # The header of an answer: the content's length, the HTTP status, and whether the model failed on valid rows.

@@ -126,6 +126,7 @@ def _compare_candidates(backend: Backend, test: pd.DataFrame, parameters: Parame
     target = backend.read_table(train_data, exclude=features)[parameters.target_column]
     answers = candidates[0].predictions
     guess = predict_no_skill(target, len(test), parameters.metric, answers.classes, answers.positive_class)
+    guess = replace(guess, rows=answers.rows)
     return Comparison(test, candidates, _make_contender(NO_SKILL, "", guess, test, parameters))
 
 
@@ -269,5 +270,6 @@ def _make_contender(
 ) -> Contender:
     """Score predictions for the test rows by all metrics of the task."""
     y_true = frames.get_column(test, parameters.target_column, where="the test rows")
-    scores = {metric.name: metric.score(y_true, predictions) for metric in metrics.for_task(parameters.task)}
+    contender_metrics = metrics.for_task(parameters.task, parameters.own_metrics)
+    scores = {metric.name: metric.score(y_true, predictions) for metric in contender_metrics}
     return Contender(name, run_id, scores, predictions)

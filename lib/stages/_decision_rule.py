@@ -65,7 +65,9 @@ def collect_out_of_fold(folds: Sequence[Fold], y: pd.Series) -> OutOfFold:
     rows = np.concatenate([fold.rows for fold in folds])
     labels = np.concatenate([fold.predictions.labels for fold in folds])
     probabilities = np.concatenate([fold.predictions.class_probabilities for fold in folds])
-    return OutOfFold(rows, replace(first, labels=labels, probabilities=probabilities))
+    raw = [fold.predictions.rows for fold in folds]
+    raw_rows = pd.concat(raw) if all(part is not None for part in raw) else None
+    return OutOfFold(rows, replace(first, labels=labels, probabilities=probabilities, rows=raw_rows))
 
 
 def apply_rule(folds: Sequence[Fold], rule: DecisionRule | None) -> list[Fold]:

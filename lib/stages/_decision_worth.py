@@ -97,10 +97,16 @@ def _binary_displays(
     positive = repr(str(best.predictions.positive_class))
     cost = ", and the total cost" if costs is not None else ""
     return (
-        Display("decisions", outcomes, _OUTCOMES_CAPTION.format(positive=positive, cost=cost)),
-        Display("gains", gains, _GAINS_CAPTION.format(positive=positive)),
-        Display("decision_curve", curve, _CURVE_CAPTION),
+        _label("decisions", "Decisions", outcomes, _OUTCOMES_CAPTION.format(positive=positive, cost=cost)),
+        _label("gains", "Gains", gains, _GAINS_CAPTION.format(positive=positive)),
+        _label("decision_curve", "Decision curve", curve, _CURVE_CAPTION),
     )
+
+
+def _label(name: str, title: str, content: charts.Chart | charts.Table, caption: str) -> Display:
+    """Return a table or chart with a caption, for the section of the report on threshold and costs."""
+    charts.label(content, title, caption, section="decisions")
+    return Display(name, content, caption)
 
 
 def _threshold_text(rule: DecisionRule | None) -> str:
@@ -121,7 +127,7 @@ def _multiclass_costs(contenders: Sequence[Contender], y: pd.Series, classes: li
     table = charts.Table(
         {"cost": totals, "cost per row": {name: total / len(y) for name, total in totals.items()}}
     ).rename_axis("decisions of")
-    return Display("decisions", table, _MULTICLASS_CAPTION)
+    return _label("decisions", "Costs", table, _MULTICLASS_CAPTION)
 
 
 def _total_cost(truth: np.ndarray, labels: np.ndarray, classes: list, matrix: CostMatrix) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,13 +13,15 @@ from lib.evaluation.selection import estimate_winner_score
 from lib.stages._contenders import Comparison, Contender
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lib.parameters import Parameters
 
 
 class EvaluateHooks(Protocol):
     """The hooks of a pipeline that the evaluate stage calls."""
 
-    def accept(self, best: Contender, champion: Contender | None) -> str:
+    def accept(self, best: Contender, champion: Contender | None, truth: pd.Series) -> str:
         """Return why the best candidate must not go to production, or an empty string."""
 
 
@@ -60,13 +63,18 @@ def collect_evidence(hooks: EvaluateHooks, best: Contender, comparison: Comparis
         champion=comparison.champion.name if comparison.champion else "",
         against_champion=against_champion,
         not_comparable=comparison.not_comparable,
-        objection=_ask_pipeline(hooks, best, comparison.champion),
+        objection=_ask_pipeline(hooks, best, comparison, parameters),
     )
 
 
-def _ask_pipeline(hooks: EvaluateHooks, best: Contender, champion: Contender | None) -> str:
+def _ask_pipeline(hooks: EvaluateHooks, best: Contender, comparison: Comparison, parameters: Parameters) -> str:
     """Return the objection of the hook ``accept``; empty if it has none."""
-    objection = hooks.accept(best, champion)
+    arguments = [best, comparison.champion, comparison.test[parameters.target_column]]
+    try:
+        inspect.signature(hooks.accept).bind(*arguments)
+    except TypeError:  # a hook of an earlier release, which does not take the truth
+        arguments.pop()
+    objection = hooks.accept(*arguments)
     if not isinstance(objection, str):  # a hook without a return statement must not promote anything
         raise StageError(
             f"The hook accept() returned {objection!r}; expected a string: empty to promote, otherwise the reason not "

@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from lib import metrics
-from lib.metrics import Predictions
+from lib.metrics import Metric, Predictions
 from lib.tables.split.row_hash import row_hash
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ def allows_random_folds(rule: dict[str, Any] | None, X: pd.DataFrame) -> bool:
     return rule is not None and "cut" not in rule and {*X.columns} <= {*rule["columns"]}
 
 
-def score_folds(folds: Sequence[Fold], y: pd.Series, task: str) -> pd.DataFrame:
-    """Return a row for each fold with its score by every metric of the task."""
+def score_folds(folds: Sequence[Fold], y: pd.Series, task: str, own: Sequence[Metric] = ()) -> pd.DataFrame:
+    """Return a row for each fold with its score by every metric of the task, and by the customer's own metrics."""
     return pd.DataFrame(
         [
-            {metric.name: metric.score(y.iloc[fold.rows], fold.predictions) for metric in metrics.for_task(task)}
+            {metric.name: metric.score(y.iloc[fold.rows], fold.predictions) for metric in metrics.for_task(task, own)}
             for fold in folds
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -60,12 +61,15 @@ def draw_charts(
     figures = {}
     if parameters.task == "regression":
         figures["residuals"] = charts.residuals(rows.y_test, predictions)
+        charts.label(figures["residuals"], "Predictions and errors on the test rows", QUALITY_CAPTIONS[parameters.task])
     else:
         figures["curves"] = charts.roc_and_precision_recall(rows.y_test, predictions)
+        charts.label(figures["curves"], "Curves on the test rows", QUALITY_CAPTIONS[parameters.task])
         figures["confusion_matrix"] = charts.confusion_matrix(rows.y_test, predictions)
     if with_importance:
         importances = permutation_importance(model, rows.X_test, rows.y_test, parameters.metric, parameters)
         figures["importance"] = charts.column_importance(importances, parameters.metric)
+        charts.label(figures["importance"], "Permutation importance", IMPORTANCE_CAPTION, section="importance")
     return figures
 
 
@@ -100,9 +104,11 @@ def permutation_importance(
 
     def score(estimator: Any, features: pd.DataFrame, truth: pd.Series) -> float:
         predictions = metrics.predict(estimator, features, parameters.task, parameters.positive_class)
-        return sign * metric.score(truth, predictions)
+        # A metric of the customer's own may read columns, which must not be the shuffled ones.
+        return sign * metric.score(truth, dataclasses.replace(predictions, rows=original))
 
     rows = _sample_for_importance(y, parameters)
+    original = X.loc[rows]
     importances = inspection.permutation_importance(
         model, X.loc[rows], y.loc[rows], scoring=score, n_repeats=_IMPORTANCE_REPEATS, random_state=parameters.seed
     )

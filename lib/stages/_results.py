@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import html
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from lib import charts
 from lib.parameters import SPECS, Parameters, load
@@ -25,15 +27,54 @@ class StageResult:
         The result in one sentence.
     notes : tuple of str
         Sentences to display below the main table.
+    facts : mapping
+        What the report, the comparison of runs and the history read: plain, finite JSON.
     """
 
     title: str
     verdict: str
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = MappingProxyType({})
+    not_in_report: ClassVar[tuple[str, ...]] = ()  # attributes whose tables and charts the report leaves out
 
     def main_table(self) -> charts.Table:
         """Return the table to display below the verdict."""
         raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """Return the result as plain JSON, for the report of the run.
+
+        Returns
+        -------
+        dict
+            ``verdict``, ``notes``, ``facts`` and ``exhibits``: the main table, then every table and chart that the
+            result holds, in the order of its attributes.
+        """
+        exhibits = self._collect_exhibits((charts.Table, charts.Chart))
+        return {"verdict": self.verdict, "notes": list(self.notes), "facts": dict(self.facts), "exhibits": exhibits}
+
+    def describe_tables(self) -> list[dict[str, Any]]:
+        """Return the exhibits of the tables alone, without drawing a chart."""
+        return self._collect_exhibits((charts.Table,))
+
+    def _collect_exhibits(self, kinds: tuple[type, ...]) -> list[dict[str, Any]]:
+        figures = getattr(self, "figures", Figures())
+        captions = {id(content): caption for content, caption in figures.captioned_charts}
+        exhibits: dict[int, dict[str, Any]] = {}
+        for name, content in self._iterate_contents(figures):
+            if id(content) not in exhibits and isinstance(content, kinds):
+                exhibits[id(content)] = charts.to_exhibit(content, name, captions.get(id(content), ""))
+        return list(exhibits.values())
+
+    def _iterate_contents(self, figures: Figures) -> Iterator[tuple[str, charts.Table | charts.Chart]]:
+        """Yield the name and the content of each table and chart; some may come twice."""
+        yield "summary", self.main_table()
+        if dataclasses.is_dataclass(self):
+            for field in dataclasses.fields(self):
+                if field.name not in self.not_in_report:
+                    yield from _find_contents(field.name, getattr(self, field.name))
+        for number, (content, _) in enumerate(figures.captioned_charts, start=1):
+            yield from _find_contents(f"figure_{number}", content)
 
     def __str__(self) -> str:
         return f"{self.title}\n{self.verdict}"
@@ -46,6 +87,17 @@ class StageResult:
         display(self.main_table())
         for note in self.notes:
             _display_text(note)
+
+
+def _find_contents(name: str, value: Any) -> Iterator[tuple[str, charts.Table | charts.Chart]]:
+    """Yield the tables and charts of an attribute: the value itself, or those of a tuple or of a captioned display."""
+    if isinstance(value, charts.Table | charts.Chart):
+        yield name, value
+    elif isinstance(value, tuple | list):
+        for number, item in enumerate(value, start=1):
+            yield from _find_contents(f"{name}_{number}", item)
+    elif hasattr(value, "content"):
+        yield from _find_contents(getattr(value, "name", name), value.content)
 
 
 class Figures:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ def make_score_table(
     train_target: pd.Series,
     metric: Metric,
     task: str,
+    own: Sequence[Metric] = (),
 ) -> charts.Table:
     """Return the score of a model by every metric of a task, with the primary metric marked.
 
@@ -35,6 +38,8 @@ def make_score_table(
     metric : Metric
         The primary metric.
     task : str
+    own : sequence of Metric
+        Metrics of the customer's own that the use case names.
 
     Returns
     -------
@@ -42,13 +47,14 @@ def make_score_table(
         A row per metric, with the columns ``test rows``, optionally ``training rows``, ``no-skill`` (the score of the
         no-skill model on the test rows) and ``direction``.
     """
-    task_metrics = metrics.for_task(task)
+    task_metrics = metrics.for_task(task, own)
     columns: dict[str, list[Any]] = {"metric": [task_metric.name for task_metric in task_metrics]}
     columns["test rows"] = [task_metric.score(*test) for task_metric in task_metrics]
     if training is not None:
         columns["training rows"] = [task_metric.score(*training) for task_metric in task_metrics]
     y_test, predictions = test
     guess = predict_no_skill(train_target, len(y_test), metric, predictions.classes, predictions.positive_class)
+    guess = replace(guess, rows=predictions.rows)
     columns[NO_SKILL] = [task_metric.score(y_test, guess) for task_metric in task_metrics]
     columns["direction"] = [task_metric.direction for task_metric in task_metrics]
     table = charts.Table(columns).set_index("metric")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,7 +14,11 @@ from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.errors import ParameterError
 from lib.evaluation.out_of_fold import OutOfFold
+from lib.scoring.model import EXPLANATION
+from lib.stages import _features
 from lib.stages._decision_rule import add_rule, rule_metrics
+from lib.stages._explanation_data import describe_for_reasons
+from lib.stages._facts import describe_candidate
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
@@ -31,6 +36,7 @@ PARAMETERS = (
     "month_first",
     "positive_class",
     "primary_metric",
+    "metrics",
     "automl_engine",
     "automl_budget_minutes",
     "automl_memory_gb",
@@ -99,6 +105,8 @@ class Winner(StageResult):
     importance : Chart or str
         Permutation importance on test rows, or the reason why it was not measured.
     notes : tuple of str
+    facts : mapping
+        Scores and size of the search.
     """
 
     title: str
@@ -109,6 +117,7 @@ class Winner(StageResult):
     scores: charts.Table
     importance: charts.Chart | str
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores of the best model."""
@@ -121,11 +130,13 @@ class Winner(StageResult):
         return Figures((self.progress, _PROGRESS_CAPTION), (self.importance, caption))
 
 
-def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
+def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     """Search for the best model, score it on the test rows, and log all models that were tried.
 
     Parameters
     ----------
+    hooks : FeatureHooks
+        The pipeline.
     backend : Backend
     parameters : Parameters
     run_id : str
@@ -144,7 +155,12 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     rows = ModelRows.read(backend.read_table, parameters)
     baseline = backend.read_json(parameters.baseline)
     schema = get_feature_schema(baseline)
-    result = backend.search().run(parameters.train_data, parameters.test_data, report=print, schema=schema)
+    step = _features.make_step(hooks)
+    if step is not None:
+        step = _features.fit_step(step, rows.X, rows.y)
+        _features.check_rows_are_independent(step, rows.X_test)
+    with _features.explained():
+        result = backend.search().run(parameters.train_data, parameters.test_data, print, schema, step)
     if result.warning:
         print(f"Warning: {result.warning}")
 
@@ -159,23 +175,31 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
     training = None
     if is_local:
         training = (rows.y, metrics.predict(model, rows.X, parameters.task, parameters.positive_class))
-    scores = make_score_table((rows.y_test, predictions), training, rows.y, metric, parameters.task)
+    scores = make_score_table(
+        (rows.y_test, predictions), training, rows.y, metric, parameters.task, parameters.own_metrics
+    )
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)
     figures["progress"] = charts.search_progress(result.leaderboard, metric)
 
-    _log_parameters(result, parameters)
+    _log_parameters(result, parameters, step.name if step is not None else "")
     _log_metrics(result, scores, rows, rule_metrics(rule))
     _log_trials(backend, result, run_id)
     backend.tracking.log_table(result.leaderboard, "leaderboard")
     backend.tracking.log_table(scores, "scores")
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
+    if is_local:
+        baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
     _log_best_model(backend, result, rows, baseline, parameters)
 
     leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
+    charts.label(leaderboard, "Models of the search")
+    charts.label(scores, "Scores of the best model of the search")
+    charts.label(figures["progress"], "Progress of the search", _PROGRESS_CAPTION)
+    searched = {"search_seconds": result.seconds, "model_count": len(leaderboard), **rule_metrics(rule)}
     return Winner(
         title=make_title("AutoML", parameters),
         verdict=f"{result.best} is the best of {len(leaderboard)} models: {describe_score(scores, metric)}",
@@ -185,6 +209,7 @@ def run(backend: Backend, parameters: Parameters, run_id: str) -> Winner:
         progress=figures["progress"],
         scores=scores,
         importance=figures.get("importance", _IMPORTANCE_NOT_MEASURED),
+        facts={"model": result.best, **describe_candidate("automl", scores, metric, searched)},
     )
 
 
@@ -205,11 +230,12 @@ def _held_out_predictions(result: SearchResult, parameters: Parameters) -> OutOf
     return OutOfFold(*result.validation)
 
 
-def _log_parameters(result: SearchResult, parameters: Parameters) -> None:
-    """Log parameters, the name of the best model and the warning to the active run."""
+def _log_parameters(result: SearchResult, parameters: Parameters, features: str) -> None:
+    """Log parameters, the customer's features, the name of the best model and the warning to the active run."""
     import mlflow
 
     logged = {name: parameters[name] for name in _LOGGED_PARAMETERS}
+    logged |= {_features.LOGGED_NAME: features} if features else {}
     mlflow.log_params({"training_function": "automl", "model": result.best, **logged})
     mlflow.set_tags({"warning": result.warning} if result.warning else {})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -64,6 +64,8 @@ class Deployment(StageResult):
         Endpoint, version, number of test rows and response time.
     answers : Table
         Predictions of the endpoint and of the model for the first test rows.
+    facts : mapping
+        Version, URL, and the response time of one request.
     """
 
     title: str
@@ -72,6 +74,7 @@ class Deployment(StageResult):
     sample_request: str
     summary: charts.Table
     answers: charts.Table
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the summary."""
@@ -132,6 +135,11 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         "answers": "all equal to the model's own predictions",
         "response time": f"{milliseconds:.1f} ms for {format_count(len(rows), 'row')}",
     }
+    charts.label(summary_table := charts.Table({"": summary}), "Deployment")
+    charts.label(
+        answers := _make_comparison_table(smoke_test.answer, smoke_test.expected),
+        "Answers of the endpoint and the model's own predictions",
+    )
     return Deployment(
         title=make_title("Deploy", parameters),
         verdict=(
@@ -140,8 +148,15 @@ def run(backend: Backend, parameters: Parameters) -> Deployment:
         ),
         endpoint_url=url,
         sample_request=_write_sample_request(backend, parameters, version, rows),
-        summary=charts.Table({"": summary}),
-        answers=_make_comparison_table(smoke_test.answer, smoke_test.expected),
+        summary=summary_table,
+        answers=answers,
+        facts={
+            "version": version.version,
+            "model_sha256": version.sha256,
+            "url": url,
+            "milliseconds": milliseconds,
+            "rows": len(rows),
+        },
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lib import charts, metrics
+from lib import charts
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
 from lib.evaluation.gates import (
     BLOCKED,
@@ -23,12 +23,17 @@ from lib.evaluation.gates import (
     check_all,
 )
 from lib.evaluation.wording import describe_in_words
+from lib.evidence.card import CARD, make_card
 from lib.invocation import command
 from lib.metrics import Metric
 from lib.parameters.thresholds import DEFAULT_THRESHOLD
+from lib.stages._added_columns import describe_added_columns
 from lib.stages._contenders import CHAMPION, Contender, compare
 from lib.stages._decision_worth import Display, show_worth
 from lib.stages._evidence import EvaluateHooks, collect_evidence
+from lib.stages._explanations import explain
+from lib.stages._facts import describe_evaluation
+from lib.stages._features import check_candidate
 from lib.stages._lineage import describe_models
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
@@ -46,16 +51,21 @@ PARAMETERS = (
     "task",
     "positive_class",
     "primary_metric",
+    "metrics",
     "costs",
     "cost_column",
+    "groups",
     "min_score",
     "promote_if",
     "margin",
     "waivers",
+    "card",
     "seed",
 )
 _MAX_ATTEMPTS = 5
 _CLASSES_CAPTION = "The best candidate on the test rows: correct predictions are on the diagonal."
+_SCORES_CAPTION = "All models on the same rows, the best first. The star marks the primary metric."
+_CONTENDERS_CAPTION = "The primary metric of each contender, with the best candidate in orange."
 _BEST_CAPTIONS = {
     "binary": _CLASSES_CAPTION,
     "multiclass": _CLASSES_CAPTION,
@@ -88,7 +98,13 @@ class Evaluation(StageResult):
         Tables and a chart that show what the decisions of the contenders are worth.
     task : str
         The kind of prediction, which selects the captions.
+    explanations : tuple of Display
+        The coverage of intervals or sets, which columns the best candidate relies on, and how.
+    facts : mapping
+        The comparison, the gates, and the decision with the version that it led to.
     """
+
+    not_in_report: ClassVar[tuple[str, ...]] = ("table",)  # the report has the main table
 
     title: str
     verdict: str
@@ -101,20 +117,23 @@ class Evaluation(StageResult):
     best: charts.Chart
     worth: tuple[Display, ...]
     task: str
+    explanations: tuple[Display, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores with a row per metric: a column per metric would not fit on a page."""
         table = charts.Table(self.table.T.rename_axis(index="metric", columns=None))
         table.attrs |= self.table.attrs
+        charts.label(table, "Scores on the test rows", _SCORES_CAPTION)
         return table
 
     @property
     def figures(self) -> Figures:
         """The comparison of all contenders, and the best candidate's predictions."""
         return Figures(
-            (self.side_by_side, "The primary metric of each contender, with the best candidate in orange."),
+            (self.side_by_side, _CONTENDERS_CAPTION),
             (self.best, _BEST_CAPTIONS[self.task]),
-            *((display.content, display.caption) for display in self.worth),
+            *((display.content, display.caption) for display in (*self.worth, *self.explanations)),
         )
 
 
@@ -169,7 +188,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         AcceptGate(),
     )
     results = check_all(gates, evidence, parameters.waivers)
-    table = _make_table(comparison.contenders, metric, parameters.task)
+    table = _make_table(comparison.contenders, metric)
     side_by_side = charts.candidate_scores(
         _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
     )
@@ -179,6 +198,9 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     by_name = {contender.name: contender for contender in comparison.contenders}
     ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
     worth = show_worth(best, ranked, comparison.test, parameters)
+    explanations = explain(best, comparison.test, backend, parameters)
+
+    check_candidate(backend, best.run_id, comparison.test.drop(columns=parameters.target_column))
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
     is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
@@ -189,8 +211,27 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     warnings = [describe_suspicion(best, parameters), describe_fold_gap(best, backend, parameters)]
     correction = describe_correction(best, evidence, comparison)
     waivers = [f"{result.gate} is {result.limit.partition('; ')[2]}." for result in results if result.verdict == WAIVED]
-    sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes]
+    inputs = [name for name in comparison.test.columns if name != parameters.target_column]
+    added = describe_added_columns(inputs, backend.read_json(parameters.baseline))
+    sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes, added]
     decision = " ".join(filter(None, sentences))
+    charts.label(side_by_side, "Contenders", _CONTENDERS_CAPTION)
+    charts.label(best_chart, "Best candidate", _BEST_CAPTIONS[parameters.task])
+    production = registry.production()
+    topics = {
+        "outcome": outcome,
+        "warnings": [text for text in warnings if text],
+        "in_words": words,
+        "correction": correction,
+        "waivers": waivers,
+        "notes": [text for text in (repair_note, *comparison.notes, *notes) if text],
+    }
+    facts = {
+        **describe_evaluation(comparison, best, evidence, results, topics),
+        "promoted": not failures and not is_champion,
+        "production_before": version.version if version else "",
+        "production": production.version if production else "",
+    }
     evaluation = Evaluation(
         title=make_title("Evaluate", parameters),
         verdict=decision,
@@ -203,16 +244,22 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         best=best_chart,
         worth=worth,
         task=parameters.task,
+        explanations=explanations,
+        facts=facts,
     )
-    _log(evaluation, results, comparison.contenders, registry, backend, metric)
+    _log(evaluation, results, comparison.contenders, backend, metric)
     mlflow.set_tags(describe_models(version, registry.production()))
+    if evaluation.promoted:
+        _log_card(evaluation, best, backend, parameters)
     return evaluation
 
 
 def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
     """Return a row for each gate: its verdict, what it measured and its limit."""
     rows = [(result.gate, result.verdict, result.measured, result.limit) for result in results]
-    return charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
+    table = charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
+    charts.label(table, "Gates", "What each gate measured, its limit, and its verdict.", section="gates")
+    return table
 
 
 def _decide(
@@ -265,6 +312,7 @@ def _promote(
         "primary_metric": metric.name,
         metric.name: f"{score:.6g}",
         "test_data": parameters.test_data,
+        "card": CARD,
         "threshold": run.data.params.get("threshold", str(DEFAULT_THRESHOLD)),
     }
     if "decision_threshold" in run.data.metrics:
@@ -278,7 +326,6 @@ def _log(
     evaluation: Evaluation,
     results: Sequence[GateResult],
     contenders: Sequence[Contender],
-    registry: ModelRegistry,
     backend: Backend,
     metric: Metric,
 ) -> None:
@@ -289,19 +336,25 @@ def _log(
     mlflow.log_metrics(
         {f"{name.replace(' ', '_')}.{metric.name}": score for name, score in scores.items() if not math.isnan(score)}
     )
-    production = registry.production()
-    tags = {"decision": evaluation.decision, "production_version": production.version if production else ""}
+    tags = {"decision": evaluation.decision, "production_version": evaluation.facts["production"]}
     tags |= {f"gate.{result.gate}": result.verdict for result in results}
     mlflow.set_tags(tags)
     backend.tracking.log_table(evaluation.gates, "gates")
     backend.tracking.log_table(evaluation.table, "contenders")
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")
     backend.tracking.log_chart(evaluation.best, "best")
-    for display in evaluation.worth:
+    for display in (*evaluation.worth, *evaluation.explanations):
         if isinstance(display.content, charts.Chart):
             backend.tracking.log_chart(display.content, display.name)
         else:
             backend.tracking.log_table(display.content, display.name)
+
+
+def _log_card(evaluation: Evaluation, best: Contender, backend: Backend, parameters: Parameters) -> None:
+    """Log the card of the version that was registered as an artifact of the run that trained it, beside the model."""
+    baseline = backend.read_json(parameters.baseline)
+    card = make_card(evaluation.facts, evaluation.describe_tables(), baseline, parameters)
+    backend.tracking.client.log_text(best.run_id, card, CARD)
 
 
 def _primary_scores(contenders: Sequence[Contender], metric: Metric) -> dict[str, float]:
@@ -314,10 +367,10 @@ def _rank(contenders: Sequence[Contender], metric: Metric) -> list[str]:
     return metric.rank(_primary_scores(contenders, metric))
 
 
-def _make_table(contenders: Sequence[Contender], metric: Metric, task: str) -> charts.Table:
+def _make_table(contenders: Sequence[Contender], metric: Metric) -> charts.Table:
     """Return the scores of all contenders, best first, with the primary metric in the first column."""
     by_name = {contender.name: contender for contender in contenders}
-    columns = [metric.name, *(name for name in metrics.names(task) if name != metric.name)]
+    columns = [metric.name, *(name for name in contenders[0].scores if name != metric.name)]
     rows = {name: [by_name[name].scores[column] for column in columns] for name in _rank(contenders, metric)}
     table = charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")
     table.attrs |= {charts.MARKED: [metric.name], charts.NAN_TEXT: UNDEFINED}

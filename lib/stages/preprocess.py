@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from lib import charts
 from lib.schema.table_schema import FEATURE_SCHEMA, TABLE_SCHEMA
 from lib.secrets import private_values
 from lib.stages import _train_test
+from lib.stages._facts import describe_table
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages.preprocessing import contracts, engines, prepared_table, sides, split_plan
 from lib.stages.preprocessing.parts import PreprocessHooks
@@ -18,6 +20,7 @@ from lib.stages.preprocessing.sizes import Sizes
 from lib.tables.feature_schema import derive_feature_schema
 from lib.tables.quality import privacy
 from lib.tables.quality.privacy import list_distinct
+from lib.tables.quality.text_ranges import find_text_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +95,8 @@ class Preprocessed(StageResult):
     balance : Chart
         Distribution of the target over the training rows.
     task : {"binary", "multiclass", "regression"}
+    facts : mapping
+        Sizes, and statistics of the training rows.
     """
 
     title: str
@@ -104,6 +109,7 @@ class Preprocessed(StageResult):
     columns: charts.Table
     balance: charts.Chart
     task: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the rows and columns after each step."""
@@ -159,13 +165,24 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         write = engine.write(executor)
         train = engine.training_rows()
         sizes.add_sides(split, plan, train, parameters)
-        baseline = privacy.hide_values(_make_baseline(hooks, train, split, plan), parameters.private_columns)
+        baseline = _make_baseline(hooks, train, split, plan)
+        limits = contracts.limits_of_values(parameters)
+        baseline["contract"] = {name: limits[name] for name in limits if name not in parameters.private_columns}
+        statistics = baseline.get("columns", {})
+        ranges = {name: statistics.get(name, {}) | ends for name, ends in find_text_ranges(train, schema).items()}
+        baseline["columns"] = {**statistics, **ranges}
+        baseline = privacy.hide_values(baseline, parameters.private_columns)
         baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
         columns = charts.Table(
             _train_test.describe_columns(train, schema, parameters.show_rows, parameters.private_columns)
         )
         balance = charts.target_distribution(train[parameters.target_column], parameters.task)
         outputs = write()
+    charts.label(sizes_table := sizes.to_table(), "Rows and columns after each step")
+    charts.label(violations, "Violations of the data contract")
+    charts.label(columns, "Columns of the training rows")
+    charts.label(balance, "Distribution of the target", _BALANCE_CAPTIONS[parameters.task])
+    facts = describe_table(baseline, engine.reading.rows, len(split.test), parameters.target_column)
     # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
     baseline["test_keys"] = outputs.test_keys
     return Preprocessed(
@@ -175,10 +192,15 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         train_data=outputs.train_data,
         test_data=outputs.test_data,
         baseline=backend.write_json(baseline, f"{outputs.folder}/baseline.json"),
-        sizes=sizes.to_table(),
+        sizes=sizes_table,
         violations=violations,
         columns=columns,
         balance=balance,
+        facts={
+            **facts,
+            "contract": parameters.contract or "",
+            "broken_rules": int((violations["to_allow"] != "").sum()),
+        },
     )
 
 

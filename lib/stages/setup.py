@@ -55,7 +55,9 @@ class SetupReport(StageResult):
     def table(self) -> charts.Table:
         """The checks, one per row."""
         rows = [(check.name, check.result, "ok" if check.ok else "not ok") for check in self.checks]
-        return charts.Table(rows, columns=["check", "result", "state"]).set_index("check")
+        table = charts.Table(rows, columns=["check", "result", "state"]).set_index("check")
+        charts.label(table, "Checks before the run")
+        return table
 
     def main_table(self) -> charts.Table:
         """Return the checks."""

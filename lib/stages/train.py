@@ -6,19 +6,23 @@ import contextlib
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
 from lib import charts, cores, metrics
-from lib.errors import DataError, ParameterError, suggest
+from lib.errors import CodeError, DataError, ParameterError, suggest
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
+from lib.scoring.feature_step import FeatureStepError
+from lib.scoring.model import EXPLANATION
 from lib.secrets import known_values
-from lib.stages import _calibration, _folds
+from lib.stages import _calibration, _coverage, _features, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
+from lib.stages._explanation_data import describe_for_reasons
+from lib.stages._facts import describe_candidate
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
@@ -40,11 +44,14 @@ PARAMETERS = (
     "hyperparameters",
     "class_weight",
     "primary_metric",
+    "metrics",
     "cross_validation_folds",
     "calibration",
     "threshold",
     "costs",
     "cost_column",
+    "coverage",
+    "groups",
     "threads",
     "seed",
     "engine",
@@ -69,11 +76,16 @@ _LOGGED_PARAMETERS = (
     "threshold",
     "costs",
     "cost_column",
+    "coverage",
+    "groups",
 )
 
 
 class TrainHooks(Protocol):
-    """The method of a pipeline that this stage calls."""
+    """The methods of a pipeline that this stage calls."""
+
+    def features(self) -> str:
+        """Return the name of a module in ``custom/features``; empty for none."""
 
     def training_function(self, name: str) -> Callable[..., Any]:
         """Return the training function of this name."""
@@ -98,6 +110,8 @@ class Candidate(StageResult):
     task : str
         Selects the caption of ``quality``.
     notes : tuple of str
+    facts : mapping
+        Scores, threshold and calibration errors.
     """
 
     title: str
@@ -108,6 +122,7 @@ class Candidate(StageResult):
     importance: charts.Chart
     task: str
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def main_table(self) -> charts.Table:
         """Return the scores."""
@@ -147,10 +162,13 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     name, metric = parameters.training_function, parameters.metric
     rows = ModelRows.read(_read_sample if parameters.engine == "dask" else backend.read_table, parameters)
-    function = hooks.training_function(name)
+    step = _features.make_step(hooks)
+    function = _features.with_features(hooks.training_function(name), step)
     hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
     baseline = backend.read_json(parameters.baseline)
+    all_features = rows.all_features
+    rows, calibration_rows = _coverage.hold_out(rows, baseline.get("split"), parameters)
     _check_class_weight(rows.y, parameters)
     request = TrainingRequest(
         parameters.task,
@@ -165,10 +183,12 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     def fit_fold(X: pd.DataFrame, y: pd.Series) -> Any:
         return function(X, y, request, **hyperparameters)
 
+    if step is not None:
+        _features.check_rows_are_independent(_features.fit_step(step, rows.X, rows.y), rows.X_test)
     with _explain_errors(parameters):
         folds = _cross_validate(fit_fold, rows.X, rows.y, baseline, parameters)
         started = time.perf_counter()
-        model = _fit(function, rows, request, hyperparameters, parameters)
+        model = _fit(function, rows, request, hyperparameters, parameters, has_features=step is not None)
         fit_seconds = time.perf_counter() - started
     notes: tuple[str, ...] = ()
     calibration_errors: dict[str, float] = {}
@@ -185,32 +205,44 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
 
     with _explain_errors(parameters):
         model, rule = add_rule(model, rows, predict, parameters)
+    coverage = _coverage.calibrate(model, rows, calibration_rows, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
-    scores = make_score_table((rows.y_test, predictions), (rows.y, train_predictions), rows.y, metric, parameters.task)
+    own = parameters.own_metrics
+    training = (rows.y, train_predictions)
+    scores = make_score_table((rows.y_test, predictions), training, rows.y, metric, parameters.task, own)
     if folds and _shows_folds(rows.X, parameters):
-        fold_scores = _folds.score_folds(apply_rule(folds, rule), rows.y, parameters.task)
+        fold_scores = _folds.score_folds(apply_rule(folds, rule), rows.y, parameters.task, own)
         scores.insert(2, "folds", fold_scores.mean())
         scores.insert(3, "spread", fold_scores.std(ddof=1))
     figures = draw_charts(model, rows, predictions, parameters)
 
     mlflow.log_params(_collect_logged_params(function, hyperparameters, parameters))
+    mlflow.log_params({_features.LOGGED_NAME: step.name} if step is not None else {})
     sizes = {"fit_seconds": fit_seconds, "train_rows": len(rows.X), "test_rows": len(rows.X_test)}
     threshold = rule_metrics(rule)
     mlflow.log_metrics({**to_mlflow_metrics(scores), **calibration_errors, **sizes, **threshold})
     for chart_name, chart in figures.items():
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
-    backend.tracking.log_model(model, make_examples(rows, baseline, parameters), rows.all_features, baseline)
+    charts.label(scores, f"Scores of {name}")
+    baseline = _coverage.add_to_baseline(baseline, coverage)
+    baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
+    backend.tracking.log_model(model, make_examples(rows, baseline, parameters), all_features, baseline)
     return Candidate(
         title=make_title(f"Train {name}", parameters),
         verdict=describe_score(scores, metric),
-        notes=(*describe_metrics(rows.y_test, predictions, parameters.task), *notes),
+        notes=(
+            *describe_metrics(rows.y_test, predictions, parameters.task),
+            *notes,
+            *_coverage.describe(coverage, calibration_rows, parameters),
+        ),
         run_id=run_id,
         scores=scores,
         quality=figures.get("curves") or figures["residuals"],
         importance=figures["importance"],
         task=parameters.task,
+        facts=describe_candidate(name, scores, metric, {**calibration_errors, **sizes, **threshold}),
     )
 
 
@@ -253,11 +285,17 @@ def _fit(
     request: TrainingRequest,
     hyperparameters: dict[str, Any],
     parameters: Parameters,
+    has_features: bool,
 ) -> Any:
     """Train a model; with engine dask on all parts of the table, if the training function has ``train_on_parts``."""
     train_on_parts = getattr(sys.modules[function.__module__], "train_on_parts", None)
     if parameters.engine != "dask" or train_on_parts is None:
         return function(rows.X, rows.y, request, **hyperparameters)
+    if has_features:
+        raise ParameterError(
+            f"engine: {parameters.training_function} reads the parts of the table on a cluster, where the hook "
+            "features is not applied. Use engine: memory, or another training function."
+        )
     from lib.stages import _cluster
 
     paths = [str(path) for path in sources.list_files(parameters.train_data)]
@@ -272,6 +310,8 @@ def _explain_errors(parameters: Parameters) -> Iterator[None]:
         yield
     except InvalidParameterError as error:
         raise ParameterError(f"hyperparameters: {parameters.training_function}: {error}") from error
+    except FeatureStepError as error:
+        raise CodeError(str(error)) from error
     except FeatureError as error:
         raise DataError(f"{parameters.train_data}: {error}") from error
 

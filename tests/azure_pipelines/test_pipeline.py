@@ -153,6 +153,17 @@ class TestPipeline:
             assert chains.pop(f"chain_{environment}") == f'make run ARGS="--params $(useCase) $(profile) {outputs}"'
         assert not chains
 
+    def test_comment_is_written_on_pull_requests_only(self, pipeline):
+        steps = [(stage, job, step) for stage, job in jobs_of(pipeline) for step in steps_of(job)]
+        ((stage, job, comment),) = [each for each in steps if "run_all.py comment" in command_of(each[2])]
+        assert stage == "check" and comment["env"] == {"SYSTEM_ACCESSTOKEN": "$(System.AccessToken)"}
+        assert "eq(variables['Build.Reason'], 'PullRequest')" in comment["condition"]
+        assert "ne(variables['System.PullRequest.IsFork'], 'True')" in comment["condition"]
+        published = {step["artifact"] for step in steps_of(job) if step.get("publish") == "runs"}
+        assert command_of(comment).endswith(f"comment --artifact {published.pop()}")
+        tokens = [step for name, _, step in steps if name == "check" and "SYSTEM_ACCESSTOKEN" in step.get("env", {})]
+        assert tokens == [comment], "no other step of the stage gets the token"
+
     def test_files_named_by_variables_exist(self, pipeline):
         variables = {variable["name"]: variable["value"] for variable in pipeline["variables"]}
         assert (ROOT / variables["useCase"]).is_file()

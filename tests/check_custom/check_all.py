@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.check_custom import hooks, modules, training_functions
+from tests.check_custom import features, hooks, metrics, modules, stages, training_functions
 
 EXTENSIONS = modules.list_extensions()
 
@@ -25,6 +25,21 @@ def test_module_can_be_imported(extension):
 @pytest.mark.parametrize("name", modules.list_names("lib.pipelines"))
 def test_hooks_of_pipeline(name):
     report(hooks.find_faults(name))
+
+
+@pytest.mark.parametrize("name", modules.list_names("lib.features"))
+def test_features(name):
+    report(features.find_faults(name))
+
+
+@pytest.mark.parametrize("name", modules.list_names("lib.metrics"))
+def test_metric(name):
+    report(metrics.find_faults(name))
+
+
+@pytest.mark.parametrize("name", stages.list_names())
+def test_stage(name):
+    report(stages.find_faults(name))
 
 
 @pytest.mark.parametrize("name", modules.list_names("lib.training"))

@@ -1,13 +1,19 @@
 """Checks of all modules in ``custom/``: their folders, names and imports."""
 
+import difflib
+
 from lib import catalogue, extensions
-from lib.errors import MillraceError, suggest
+from lib.errors import MillraceError
+from lib.metrics import custom
 from lib.paths import display_path
 
 # The catalogues that a folder of `custom` continues, and what an entry of each is called.
 KINDS = {
     "lib.pipelines": "pipeline",
     "lib.training": "training function",
+    "lib.features": "module of features",
+    "lib.metrics": "metric",
+    "lib.stages": "stage",
 }
 
 
@@ -27,9 +33,12 @@ def find_folder_faults():
     faults = []
     folders = sorted(extensions.CUSTOM_FOLDER.iterdir()) if extensions.CUSTOM_FOLDER.is_dir() else []
     for folder in folders:
-        hint = suggest(folder.name, known)
-        if folder.is_dir() and folder.name not in known and hint.startswith("Did you mean"):
-            faults.append(f"{display_path(folder)}/ is not one of the folders in which entries are found. {hint}")
+        similar = difflib.get_close_matches(folder.name, known, n=1, cutoff=0.75)
+        if folder.is_dir() and similar and folder.name not in known:
+            faults.append(
+                f"{display_path(folder)}/ is not one of the folders in which entries are found. "
+                f"Did you mean {similar[0]!r}? Known: {', '.join(known)}."
+            )
     return faults
 
 
@@ -37,7 +46,11 @@ def find_faults(extension):
     """Return why an entry cannot be imported: its name is taken, or its module is faulty."""
     package = next(package for package in KINDS if extension in extensions.find_extensions(package))
     try:
-        catalogue.load(package, extension.name, KINDS[package])
+        if package == "lib.metrics":
+            custom.find(extension.name)
+            extension.import_module()
+        else:
+            catalogue.load(package, extension.name, KINDS[package])
     except MillraceError as error:
         return [str(error)]
     return []

@@ -224,7 +224,7 @@ class TestRunning:
         def run(replacement):
             monkeypatch.setattr(running, "run", lambda executions, values, record, progress, reuse: replacement(values))
             code = main([*FLIGHTS, *folders, "--only", "setup"])
-            (folder,) = (tmp_path / "runs").iterdir()
+            (folder,) = (file.parent for file in (tmp_path / "runs").glob("*/run.json"))
             return code, json.loads((folder / "run.json").read_text())
 
         return run
@@ -298,20 +298,20 @@ class TestRunning:
         monkeypatch.setattr(running, "run", resume)
         assert main(arguments[1:]) == 0
         assert labels == [["setup"]]  # the stages of the first call
-        (folder,) = (tmp_path / "runs").iterdir()
+        (folder,) = (file.parent for file in (tmp_path / "runs").glob("*/run.json"))
         state = json.loads((folder / "run.json").read_text())
         assert state["status"] == "succeeded" and "error" not in state and len(state["resumed"]) == 1
 
     def test_unexpected_errors_are_recorded_and_raised(self, run_with, folders, tmp_path):
         with pytest.raises(ZeroDivisionError):
             run_with(lambda values: 1 / 0)
-        (folder,) = (tmp_path / "runs").iterdir()
+        (folder,) = (file.parent for file in (tmp_path / "runs").glob("*/run.json"))
         record = json.loads((folder / "run.json").read_text())
         assert (record["status"], record["error"]) == ("failed", "ZeroDivisionError: division by zero")
 
     def test_parameters_are_saved_without_yaml_aliases(self, run_with, tmp_path):
         run_with(dict)
-        (folder,) = (tmp_path / "runs").iterdir()
+        (folder,) = (file.parent for file in (tmp_path / "runs").glob("*/run.json"))
         text = (folder / "parameters.yaml").read_text()
         assert "&id" not in text and "*id" not in text
         assert yaml.safe_load(text)["name"] == "flights"

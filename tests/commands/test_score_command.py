@@ -53,6 +53,28 @@ def test_scored_rows_equal_the_models_own_predictions(with_champion, tmp_path, c
     assert scored["id"].astype(int).tolist() == list(range(300))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_get_reasons_and_warnings(with_champion, tmp_path, capsys, suffix):
+    rows = table(rows=20, seed=5)
+    rows.loc[3, "size"] = 1e6
+    rows.loc[7, "size"] = -1e6
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    out = tmp_path / f"out.{suffix}"
+    assert score(with_champion, tmp_path / "new.csv", out, "--reasons", "2") == 0
+    assert "unusual values; the column `warnings` of " in capsys.readouterr().out
+    scored = pd.read_parquet(out) if suffix == "parquet" else pd.read_csv(out)
+    assert scored.loc[3, "reason_1"] == scored.loc[7, "reason_1"] == "size"
+    assert scored.loc[3, "effect_1"] * scored.loc[7, "effect_1"] < 0
+    assert "column 'size': got the number 1000000.0, expected " in scored.loc[3, "warnings"]
+
+
+@pytest.mark.parametrize("count", ["-1", "101"])
+def test_unusable_number_of_reasons_is_refused(with_champion, tmp_path, capsys, count):
+    table().to_csv(tmp_path / "new.csv", index=False)
+    assert score(with_champion, tmp_path / "new.csv", tmp_path / "out.csv", "--reasons", count) == 2
+    assert "--reasons: " in capsys.readouterr().err
+
+
 def test_registry_without_production_version_is_an_error(trained, tmp_path, capsys):
     table().to_csv(tmp_path / "new.csv", index=False)
     assert score(trained, tmp_path / "new.csv", tmp_path / "out.csv") == 3

@@ -44,17 +44,19 @@ def test_summary_of_a_successful_run(runs, capsys):
     assert out.splitlines()[:5] == [
         "## bikes: succeeded",
         "",
-        "linear is version 1.",
+        "**Finished, without a decision**",
         "",
-        "Endpoint: http://here/score",
+        "linear is version 1.",
     ]
+    assert "| Endpoint | http://here/score |" in out
     assert "| setup | succeeded | 1.2 |" in out
 
 
 def test_summary_of_a_failed_run_has_the_error(runs, capsys):
     stages = [{"stage": "setup", "status": "failed", "seconds": 1}, {"stage": "train", "status": "running"}]
     _, out, _ = summary(capsys, runs("one", status="failed", error="No table.\nAdd one.", stages=stages))
-    assert out.startswith("## bikes: failed\n\n```\nNo table.\nAdd one.\n```\n")
+    assert out.startswith("## bikes: failed\n\n**Failed**\n")
+    assert "| Stopped in | setup, train |" in out and "```\nNo table.\nAdd one.\n```\n" in out
     assert "| train | running | 0.0 |" in out
 
 

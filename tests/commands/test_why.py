@@ -1,5 +1,7 @@
 """The command ``why``: its verdicts agree with what ``--reuse`` does."""
 
+from pathlib import Path
+
 import pytest
 
 from lib import backends
@@ -55,7 +57,7 @@ def command(chain, capsys):
 
 
 def newest(chain):
-    return max(chain.runs.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+    return max(filter(Path.is_dir, chain.runs.iterdir()), key=lambda folder: folder.stat().st_mtime_ns)
 
 
 def test_before_the_first_run_everything_runs(command):

@@ -51,7 +51,7 @@ def test_parameters_name_columns_in_either_form():
 )
 def test_requests_name_columns_in_either_form(body):
     for text in (json.dumps(body), json.dumps(body, ensure_ascii=False)):
-        assert parse_request(text.encode(), COLUMNS, Limits()) == {COMPOSED: [1], "x": [2]}
+        assert parse_request(text.encode(), COLUMNS, Limits()) == ({COMPOSED: [1], "x": [2]}, 0)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Outputs:
 
     def score_trial(self, trial: Trial, validation: np.ndarray, test: np.ndarray, metric: Metric) -> None:
         """Set the predictions and the score of a trial, given its outputs for validation and test rows."""
-        predictions = self.target.make_predictions(validation)
+        predictions = self.target.make_predictions(validation, self.target.raw)
         trial.validation = self.validation_rows, predictions
         trial.test = self.target.make_predictions(test)
         trial.score = metric.score(self.target.values, predictions)

@@ -29,12 +29,15 @@ class EncodedTarget:
         All classes, sorted; None for a regression.
     positive_class : object
         Positive class of a binary task; None for other tasks.
+    raw : DataFrame of shape (rows, columns) or None
+        Raw columns of the rows, for a metric of the customer's own; None for other metrics.
     """
 
     values: np.ndarray
     labels: np.ndarray
     classes: np.ndarray | None
     positive_class: Any
+    raw: pd.DataFrame | None = None
 
     @property
     def output_count(self) -> int:
@@ -43,15 +46,18 @@ class EncodedTarget:
 
     def take(self, rows: np.ndarray) -> EncodedTarget:
         """Return the target of the rows at these positions."""
-        return EncodedTarget(self.values[rows], self.labels[rows], self.classes, self.positive_class)
+        raw = None if self.raw is None else self.raw.iloc[rows]
+        return EncodedTarget(self.values[rows], self.labels[rows], self.classes, self.positive_class, raw)
 
-    def make_predictions(self, outputs: np.ndarray) -> Predictions:
+    def make_predictions(self, outputs: np.ndarray, raw: pd.DataFrame | None = None) -> Predictions:
         """Convert the outputs of a model into predictions for metrics.
 
         Parameters
         ----------
         outputs : ndarray of shape (rows, output_count)
             Probabilities, or predicted numbers for a regression.
+        raw : DataFrame, optional
+            Raw columns of the predicted rows, for a metric of the customer's own.
 
         Examples
         --------
@@ -60,10 +66,11 @@ class EncodedTarget:
         ['b']
         """
         if self.classes is None:
-            return Predictions(outputs[:, 0])
+            return Predictions(outputs[:, 0], rows=raw)
         probabilities = np.clip(outputs, 0, 1)
         probabilities = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
-        return Predictions(self.classes[probabilities.argmax(axis=1)], probabilities, self.classes, self.positive_class)
+        labels = self.classes[probabilities.argmax(axis=1)]
+        return Predictions(labels, probabilities, self.classes, self.positive_class, rows=raw)
 
 
 def encode_target(y: pd.Series, request: SearchRequest) -> EncodedTarget:
@@ -76,11 +83,11 @@ def encode_target(y: pd.Series, request: SearchRequest) -> EncodedTarget:
     """
     values = target_array(y, request.is_classification)
     if not request.is_classification:
-        return EncodedTarget(values, values, None, None)
+        return EncodedTarget(values, values, None, None, request.rows)
     classes, labels = np.unique(values, return_inverse=True)
     is_binary = request.task == "binary"
     positive_class = metrics.find_positive_class(classes, request.positive_class) if is_binary else None
-    return EncodedTarget(values, labels, classes, positive_class)
+    return EncodedTarget(values, labels, classes, positive_class, request.rows)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class SelectionTask:
 
     def score_by_metric(self, outputs: np.ndarray, rows: np.ndarray) -> Score:
         """Score outputs for some rows by the metric, and by the loss between equal scores."""
-        predictions = self.target.make_predictions(outputs)
+        raw = None if self.target.raw is None else self.target.raw.iloc[rows]
+        predictions = self.target.make_predictions(outputs, raw)
         sign = 1.0 if self.metric.greater_is_better else -1.0
         return sign * self.metric.score(self.target.values[rows], predictions), -self._compute_loss(predictions, rows)
 

@@ -24,7 +24,7 @@ from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STA
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
 from lib.backends.azureml.job_errors import job_error_message
 from lib.backends.azureml.remote_model import MARKER_FILE
-from lib.errors import MillraceError, StageError
+from lib.errors import MillraceError, ParameterError, StageError
 from lib.scoring.model_folder import compute_digest
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.datasets import Datasets
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
+    from lib.scoring.feature_step import FeatureStep
 
 MODEL_PATH = "outputs/mlflow-model"
 _POLL_SECONDS = 5.0
@@ -108,7 +109,12 @@ class AutoMLSearch:
         self._parameters = parameters
 
     def run(
-        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+        self,
+        train_data: str,
+        test_data: str,
+        report: Callable[[str], None],
+        schema: TableSchema | None = None,
+        step: FeatureStep | None = None,
     ) -> SearchResult:
         """Search for models and download the best one; see `backends.base.ModelSearch`.
 
@@ -116,9 +122,16 @@ class AutoMLSearch:
 
         Raises
         ------
+        ParameterError
+            If the pipeline has features of its own.
         StageError
             If the search does not complete, or completes without a model.
         """
+        if step is not None:
+            raise ParameterError(
+                f"automl: Azure's AutoML trains on the columns of the table, without the features {step.name} of the "
+                "pipeline. Set automl: false, or leave the hook features out."
+            )
         started = time.monotonic()
         run = self._submit(train_data)
         report(f"AutoML {run.id} on {self._clusters.name_for(_STAGE)}: {run.get_portal_url()}")

@@ -11,13 +11,12 @@ from typing import Any
 
 import yaml
 
+from lib.backends import python_packages
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.errors import DataError
-from lib.paths import ROOT
 
 NAME = "millrace"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
-_CONDA_FILE = ROOT / "environment.yml"
 # N-series machines have an NVIDIA GPU.
 _GPU_SIZE = re.compile(r"Standard_N[CDV]", re.IGNORECASE)
 _INFERENCE_SERVER = "azureml-inference-server-http"
@@ -25,7 +24,7 @@ _INFERENCE_SERVER = "azureml-inference-server-http"
 
 def conda_specification(vm_size: str = "") -> str:
     """Return the conda specification for a machine size. XGBoost supports CUDA only on machines with a GPU."""
-    text = _CONDA_FILE.read_text(encoding="utf-8")
+    text = python_packages.conda_specification()
     return re.sub(r"\bxgboost-cpu==", "xgboost==", text) if _GPU_SIZE.match(vm_size) else text
 
 
@@ -45,7 +44,7 @@ def python_version(specification: str) -> str:
     match = re.search(r"- python=(\d+\.\d+)", specification)
     if match is None:
         raise DataError(
-            f"{_CONDA_FILE.name} has no Python version, such as `- python=3.11`. Create the file again: make lock"
+            "environment.yml has no Python version, such as `- python=3.11`. Create the file again: make lock"
         )
     return match[1]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,8 +17,10 @@ from lib.errors import ParameterError
 from lib.tables import frames, sources
 
 if TYPE_CHECKING:
+    from lib.metrics import Metric
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
+    from lib.scoring.feature_step import FeatureStep
 
 # Default limit of a search's memory, as a share of the free memory.
 _MEMORY_SHARE = 0.7
@@ -43,7 +46,12 @@ class LocalSearch:
         self._parameters = parameters
 
     def run(
-        self, train_data: str, test_data: str, report: Callable[[str], None], schema: TableSchema | None = None
+        self,
+        train_data: str,
+        test_data: str,
+        report: Callable[[str], None],
+        schema: TableSchema | None = None,
+        step: FeatureStep | None = None,
     ) -> SearchResult:
         """Search for models, and score them on the validation and test rows.
 
@@ -55,21 +63,30 @@ class LocalSearch:
             Called with a line for each finished model.
         schema : TableSchema, optional
             How each column is read.
+        step : FeatureStep, optional
+            The customer's features, fitted on the training rows; the first step of the best model.
         """
+        from lib.training._custom_features import add_step, select_schema, transform_training_rows
+
         target = self._parameters.target_column
         train, test = sources.read(train_data), sources.read(test_data)
         y, y_test = (frames.get_column(rows, target, where="the preprocessed rows") for rows in (train, test))
+        X, X_test = train.drop(columns=target), test.drop(columns=target)
+        if step is not None:
+            raw = X
+            X, X_test = transform_training_rows(step, raw, y, self._parameters.seed), step.transform(X_test)
+            schema = select_schema(schema, raw, X)
         request = self._request(schema)
+        if request.metric.is_custom:
+            request = dataclasses.replace(request, rows=train.drop(columns=target))
         started = time.monotonic()
-        result = automl.get(self._parameters.automl_engine)(
-            train.drop(columns=target), y, test.drop(columns=target), request, report
-        )
+        result = automl.get(self._parameters.automl_engine)(X, y, X_test, request, report)
         seconds = time.monotonic() - started
         return SearchResult(
-            make_leaderboard(result, y, y_test, request),
+            make_leaderboard(result, y, y_test, request, self._parameters.own_metrics, (train, test)),
             result.best,
             seconds,
-            model=result.model,
+            model=result.model if step is None else add_step(result.model, step),
             hyperparameters={trial.name: trial.hyperparameters for trial in result.trials},
             warning=result.warning,
             validation=next(trial.validation for trial in result.trials if trial.name == result.best),
@@ -98,15 +115,33 @@ class LocalSearch:
         )
 
 
-def make_leaderboard(result: EngineResult, y: pd.Series, y_test: pd.Series, request: SearchRequest) -> pd.DataFrame:
+def make_leaderboard(
+    result: EngineResult,
+    y: pd.Series,
+    y_test: pd.Series,
+    request: SearchRequest,
+    own: Sequence[Metric] = (),
+    tables: tuple[pd.DataFrame | None, pd.DataFrame | None] = (None, None),
+) -> pd.DataFrame:
     """Return a table of a search's models, indexed by name, best first.
 
-    The columns are `LEADERBOARD`, then each metric on the validation rows and on the test rows. `y` and `y_test` are
-    the true values of the training rows, which contain the validation rows, and of the test rows.
+    The columns are `LEADERBOARD`, then each metric on the validation rows and on the test rows.
+
+    Parameters
+    ----------
+    result : EngineResult
+    y, y_test : Series
+        True values of the training rows, which contain the validation rows, and of the test rows.
+    request : SearchRequest
+    own : sequence of Metric
+        Metrics of the customer's own that the use case names.
+    tables : tuple of DataFrame
+        The raw training and test rows, for the customer's own metrics.
     """
     scored_metrics = [request.metric]
-    scored_metrics += [metric for metric in metrics.for_task(request.task) if metric.name != request.metric.name]
-    rows = {trial.name: _leaderboard_row(trial, y, y_test, scored_metrics) for trial in result.trials}
+    scored_metrics += [metric for metric in metrics.for_task(request.task, own) if metric.name != request.metric.name]
+    trials = [_with_rows(trial, *tables) for trial in result.trials] if own else result.trials
+    rows = {trial.name: _leaderboard_row(trial, y, y_test, scored_metrics) for trial in trials}
     ranked = request.metric.rank({name: row["score"] for name, row in rows.items()})
     columns = [
         *LEADERBOARD,
@@ -115,9 +150,17 @@ def make_leaderboard(result: EngineResult, y: pd.Series, y_test: pd.Series, requ
     return pd.DataFrame([rows[name] for name in ranked], index=pd.Index(ranked, name="model"), columns=columns)
 
 
-def _leaderboard_row(
-    trial: Trial, y: pd.Series, y_test: pd.Series, scored_metrics: list[metrics.Metric]
-) -> dict[str, Any]:
+def _with_rows(trial: Trial, train: pd.DataFrame | None, test: pd.DataFrame | None) -> Trial:
+    """Return a copy of a trial whose predictions have their raw rows."""
+    validation = trial.validation
+    if validation is not None and train is not None:
+        positions, predictions = validation
+        validation = positions, dataclasses.replace(predictions, rows=train.iloc[positions])
+    on_test = None if trial.test is None else dataclasses.replace(trial.test, rows=test)
+    return dataclasses.replace(trial, validation=validation, test=on_test)
+
+
+def _leaderboard_row(trial: Trial, y: pd.Series, y_test: pd.Series, scored_metrics: list[Metric]) -> dict[str, Any]:
     """Return the leaderboard row of a model: `LEADERBOARD`, and each metric on validation and test rows.
 
     Metrics are omitted if the model has no predictions for the rows. A score that the engine does not report is

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from lib.scoring.decision_classifier import DecisionClassifier
 from lib.scoring.decision_rules import DecidedStep
 from lib.scoring.fast_model.boosting import Boosting
 from lib.scoring.fast_model.calibrated import CalibratedStep
+from lib.scoring.fast_model.features import FeatureEncoder, FeatureFastModel
 from lib.scoring.fast_model.form import Answers, FastModel, NoFastModel, Predict, make_sklearn_step
 from lib.scoring.fast_model.trees import NoBitMasks
+from lib.scoring.feature_step import FeatureStep
 
 if TYPE_CHECKING:
     from lib.scoring.model import Model
@@ -44,6 +47,10 @@ def build_fast_model(model: Model) -> FastModel:
         If the model has no fast model; the message states the reason.
     """
     pipeline = model.estimator
+    if isinstance(pipeline, Pipeline) and len(pipeline) > 1 and isinstance(pipeline[0], FeatureStep):
+        rest = build_fast_model(replace(model, estimator=pipeline[1:]))
+        encode = FeatureEncoder(pipeline[0], model.columns, rest.encode)
+        return FeatureFastModel(model.columns, encode, rest.last_step, rest.classes)  # type: ignore[arg-type]
     if not isinstance(pipeline, Pipeline) or len(pipeline) != 2 or not hasattr(pipeline[0], "array_encoder"):
         raise NoFastModel("it is not a pipeline of a table encoder and a model")
     try:

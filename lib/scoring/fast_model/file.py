@@ -3,7 +3,7 @@
 ::
 
     fast_model.json      the versions that the fast model was made with, and the SHA-256 of the estimator's file
-    fast_model.pickle    the encoder, the trees as arrays, and the calibrator of the probabilities
+    fast_model.pickle    the encoder, the trees as arrays for predictions and for reasons, and the calibrator
 
 A fast model is written only if loading it needs nothing but NumPy and the model's own code, as for a gradient boosting.
 Loading any other takes as long as loading the model itself. Both files are part of the folder's SHA-256.
@@ -30,11 +30,13 @@ from lib.scoring.fast_model.calibrated import CalibratedStep
 from lib.scoring.fast_model.form import Answers, FastModel, NoFastModel
 from lib.scoring.fast_model.trees import NoBitMasks, Trees
 from lib.scoring.model import Model, find_estimator_file
+from lib.scoring.reasons.explainers import find_tree_scale, unwrap
+from lib.scoring.reasons.tree_models import convert_trees
 
 log = logging.getLogger(__name__)
 DESCRIPTION, PICKLE = "fast_model.json", "fast_model.pickle"
 # Increase this when the contents of the files change.
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 # Packages that import fast. A fast model that needs other packages would not start faster than the model itself.
 FAST_PACKAGES = {"lib", "numpy", "builtins", "_codecs", "collections", "copyreg", "datetime", "pytz", "zoneinfo"}
 
@@ -57,7 +59,10 @@ def write_fast_model(folder: Path, model: Model) -> None:
     from lib.scoring.fast_model.build import build_fast_model, check_equal_answers
     from lib.scoring.sklearn_model import SklearnModel
 
-    content = _pickle_fast_model(build_fast_model(model))
+    fast_model = build_fast_model(model)
+    if type(fast_model) is not FastModel:
+        raise NoFastModel("its features need pandas, whose import takes as long as loading the model itself")
+    content = _pickle_fast_model(fast_model, model.estimator[-1])
     unpickled = _unpickle_fast_model(content, model.columns)
     check_equal_answers(unpickled, SklearnModel(model.estimator, model.columns), model)
     (folder / PICKLE).write_bytes(content)
@@ -97,7 +102,8 @@ def _describe(folder: Path) -> dict[str, Any]:
     return {"layout": LAYOUT_VERSION, "python": python, "numpy": np.__version__, "model": sha256}
 
 
-def _pickle_fast_model(fast_model: FastModel) -> bytes:
+def _pickle_fast_model(fast_model: FastModel, estimator: Any) -> bytes:
+    """Return a fast model as bytes, with the trees of the estimator, from which reasons are computed."""
     boosting: Any = fast_model.last_step
     rule, calibrator = None, None
     if isinstance(boosting, DecidedStep):
@@ -109,20 +115,21 @@ def _pickle_fast_model(fast_model: FastModel) -> bytes:
             "its last step is run by scikit-learn, whose import takes as long as loading the model itself"
         )
     try:
-        content = (fast_model.encode, boosting.trees.arrays, boosting.link, boosting.classes, calibrator, rule)
+        trees = convert_trees(unwrap(estimator)), find_tree_scale(unwrap(estimator))
+        content = (fast_model.encode, boosting.trees.arrays, boosting.link, boosting.classes, calibrator, rule, trees)
         return pickle.dumps(content)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NoFastModel(f"its encoder cannot be pickled: {error}") from error
 
 
 def _unpickle_fast_model(content: bytes, columns: tuple[Column, ...]) -> FastModel:
-    encode, arrays, link, classes, calibrator, rule = _FastUnpickler(io.BytesIO(content)).load()
+    encode, arrays, link, classes, calibrator, rule, trees = _FastUnpickler(io.BytesIO(content)).load()
     last_step: Callable[[np.ndarray], Answers] = Boosting(Trees(*arrays), link, classes)
     if calibrator is not None:
         last_step = CalibratedStep(last_step, calibrator, classes)
     if rule is not None:
         last_step = DecidedStep(last_step, rule, classes)
-    return FastModel(columns, encode, last_step, classes)
+    return FastModel(columns, encode, last_step, classes, *trees)
 
 
 class _FastUnpickler(pickle.Unpickler):

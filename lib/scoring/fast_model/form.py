@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from lib.scoring.columns import Column
+    from lib.scoring.reasons.tree_shap import TreeArrays
 
 # Labels and, for classifiers, probabilities of shape (rows, classes).
 Answers = tuple[np.ndarray, np.ndarray | None]
@@ -34,17 +35,26 @@ class FastModel:
         Takes the matrix of features and returns labels and, for classifiers, probabilities.
     classes : numpy.ndarray or None
         The labels of a classifier.
+    trees : TreeArrays or None
+        The trees of a gradient boosting, for reasons; None if they are taken from the model itself.
+    scale : str
+        What the sum of the trees is; see `lib.scoring.reasons.explainers`.
     """
 
     columns: tuple[Column, ...]
     encode: Callable[[Mapping[str, np.ndarray]], np.ndarray]
     last_step: Callable[[np.ndarray], Answers]
     classes: np.ndarray | None
+    trees: TreeArrays | None = None
+    scale: str = ""
 
     def __call__(self, table: Mapping[str, list]) -> Answers:
         """Return labels and, for classifiers, probabilities."""
-        arrays = {column.name: column.kind.to_array(table[column.name]) for column in self.columns}
-        return self.last_step(self.encode(arrays))
+        return self.last_step(self.make_features(table))
+
+    def make_features(self, table: Mapping[str, list]) -> np.ndarray:
+        """Return the features of the last step, of shape (rows, features)."""
+        return self.encode({column.name: column.kind.to_array(table[column.name]) for column in self.columns})
 
 
 def make_sklearn_step(estimator: Any) -> Callable[[np.ndarray], Answers]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.scoring.intervals import Coverage, PredictionIntervals
+from lib.scoring.json_body import MAX_REASONS, REASONS
 from lib.scoring.model import Model
+from lib.scoring.reasons.explainers import LOG_ODDS, LOGARITHM, NUMBER, PROBABILITY
+from lib.scoring.reasons.finder import EXACT, SAMPLED
 from lib.scoring.requests import Limits
 
 ERROR_MEANINGS = {
@@ -97,7 +101,7 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
                 "Row": _row_schema(model),
                 "Rows": rows,
                 "Table": table,
-                "Answer": _answer_schema(has_probabilities),
+                "Answer": _answer_schema(has_probabilities, model.coverage),
                 "Error": _error_schema(),
             },
         },
@@ -140,14 +144,16 @@ def _reference(name: str) -> dict[str, str]:
 
 
 def _object_with(key: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": [key], "properties": {key: schema}, "additionalProperties": False}
+    reasons = {"type": "integer", "minimum": 0, "maximum": MAX_REASONS, "description": "Number of reasons per row."}
+    properties = {key: schema, REASONS: reasons}
+    return {"type": "object", "required": [key], "properties": properties, "additionalProperties": False}
 
 
 def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _answer_schema(has_probabilities: bool) -> dict[str, Any]:
+def _answer_schema(has_probabilities: bool, coverage: Coverage | None) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "predictions": {"type": "array"},
         "model": {
@@ -158,7 +164,36 @@ def _answer_schema(has_probabilities: bool) -> dict[str, Any]:
     if has_probabilities:
         properties["probabilities"] = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
         properties["classes"] = {"type": "array", "description": "The class of each column of the probabilities."}
+    required = list(properties)
+    properties |= {
+        "warnings": {"type": "array", "items": _warning_schema()},
+        "warning_count": {"type": "integer", "description": "The number of all warnings; the list may be shorter."},
+    }
+    properties |= {
+        "reasons": {"type": "array", "items": _reasons_schema(has_probabilities)},
+        "reasons_scale": {"enum": [LOG_ODDS, PROBABILITY, LOGARITHM, NUMBER]},
+        "reasons_method": {"enum": [EXACT, SAMPLED]},
+    }
+    if coverage is not None:
+        bounds = {"type": "number"} if coverage.name == PredictionIntervals.name else {}
+        properties[coverage.name] = {"type": "array", "items": {"type": ["array", "null"], "items": bounds}}
+        properties["coverage"] = {"type": "number", "description": "Share of rows whose true value is covered."}
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _reasons_schema(has_classes: bool) -> dict[str, Any]:
+    number = {"type": "number"}
+    column = {"type": "object", "required": ["column", "effect"], "properties": {"effect": number}}
+    properties: dict[str, Any] = {"average": number, "columns": {"type": "array", "items": column}}
+    if has_classes:
+        properties["class"] = {"description": "The class whose score is explained."}
     return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _warning_schema() -> dict[str, Any]:
+    texts = {name: {"type": "string"} for name in ("column", "code", "got", "expected")}
+    properties = {"row": {"type": "integer"}, **texts, "range": {"type": "array", "minItems": 2, "maxItems": 2}}
+    return {"type": "object", "required": ["row", *texts], "properties": properties}
 
 
 def _error_schema() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from lib import charts
 from lib.errors import DataError
 from lib.invocation import command
 from lib.paths import resolve_existing
+from lib.schema.text_values import category_name
 from lib.tables.quality import contract, violations
 from lib.tables.quality.part_check import PartDetails, check_part, describe_part
 
@@ -61,6 +62,28 @@ def apply(engine: Engine, parameters: Parameters) -> tuple[charts.Table, tuple[i
     if parameters.on_violation == "fail" or all_violations.breaks_table_rule or all_violations.broken_rows.all():
         raise DataError(_format_violations(all_violations, engine.reading.notes, parameters))
     return table, (int(all_violations.broken_rows.sum()), engine.quarantine(broken))
+
+
+def limits_of_values(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """Return the contract's limits of values by column, which are stored with the model; empty without a contract.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        ``contract``.
+    """
+    if not parameters.contract:
+        return {}
+    columns = contract.load(resolve_existing(parameters.contract)).columns
+    limits = {
+        name: {
+            "minimum": rules.minimum,
+            "maximum": rules.maximum,
+            "categories": None if rules.categories is None else list(map(category_name, rules.categories)),
+        }
+        for name, rules in columns.items()
+    }
+    return {name: {rule: limit for rule, limit in rules.items() if limit is not None} for name, rules in limits.items()}
 
 
 def _describe_part_violations(

@@ -41,6 +41,7 @@ class ArrayEncoder:
 
     def __init__(self, encoder: TableEncoder):
         is_linear = encoder.model_kind == "linear"
+        self._feature_columns = encoder.feature_columns()
         self._transformer = encoder.transformer_ if is_linear else None
         code_tables = {} if is_linear else _encode_codes(encoder)
         # For trees, `TableEncoder` puts the features of codes after the features of all other columns.
@@ -75,6 +76,14 @@ class ArrayEncoder:
         if self._transformer is None:
             return features.T
         return self._transformer.transform(np.ascontiguousarray(features.T))
+
+    def feature_columns(self) -> list[str]:
+        """Return the raw column of each feature."""
+        return self._feature_columns
+
+    def known_categories(self) -> dict[str, Mapping[object, int]]:
+        """Return the categories of each column of categories or codes."""
+        return {name: reader for name, reader, _ in self._readers if isinstance(reader, _CategoryLookup)}
 
 
 class _CategoryLookup(dict[object, int]):

@@ -158,6 +158,25 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "transformer_")
         return ArrayEncoder(self)
 
+    def known_categories(self) -> dict[str, dict[str, float]]:
+        """Return the categories of each column of categories or codes, with their indices."""
+        return {
+            str(name): column.index_by_name
+            for name, column in self.columns_.items()
+            if isinstance(column, CategoryColumn)
+        }
+
+    def feature_columns(self) -> list[str]:
+        """Return the raw column of each feature."""
+        check_is_fitted(self, "transformer_")
+        columns = [str(name) for name, column in self.columns_.items() for _ in column.parts]
+        # Names that start with the position of a float column: 3, 3_category or missingindicator_3.
+        names = self.transformer_.get_feature_names_out(
+            np.array([str(number) for number in range(len(columns))], object)
+        )
+        positions = (name.removeprefix("missingindicator_").partition("_")[0] for name in names)
+        return [columns[int(position)] for position in positions]
+
     def feature_kinds(self) -> list[str]:
         """Return the kind of each feature for trees; target-encoded codes are numbers, and come last."""
         kinds = [kind for kind in self._float_kinds() if kind != "code"]

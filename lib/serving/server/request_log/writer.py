@@ -80,7 +80,7 @@ class RowBuffer:
         body, content : bytes
             The request and the answer, as JSON.
         """
-        values, answer = self._parse(body), msgspec.json.decode(content)
+        (values, _), answer = self._parse(body), msgspec.json.decode(content)
         for column in self._columns:
             self._values[column.name] += values[column.name]
         self._requests.append((int(timestamp * 1e6), latency_ms, len(answer["predictions"])))
