@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lib.backends.local import relocation
 from lib.chain import record as records
 from lib.errors import DataError
 from lib.evidence import identity, verifier
@@ -73,6 +74,9 @@ def _replay(
     if last == "evaluate" and (champion := find_champion(manifest["mlflow"])):
         versions = manifest["mlflow"]["versions"]
         copy_champion(workspace, scratch / "workspace", parameters["name"], champion, versions)
+        # At once, so that nothing in the copy can name a file of the original.
+        roots = [(folder / "artifacts").as_uri() for folder in (workspace, scratch / "workspace")]
+        relocation.rewrite_uris(scratch / "workspace" / "mlflow.db", *roots)
     replayed_run = _execute_again(parameters, state, code, scratch, last)
     original = verifier.read_mlflow(workspace / "mlflow.db", folder.name)["runs"]
     replayed = verifier.read_mlflow(scratch / "workspace" / "mlflow.db", replayed_run.name)["runs"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from lib.backends.local import relocation
 from lib.commands import main, replay
 from lib.errors import DataError
 from lib.evidence import verifier
@@ -101,6 +102,7 @@ def test_the_champion_of_that_time_is_in_production_in_the_scratch_workspace(cop
     scratch = tmp_path / "scratch"
     registered = workspaces.pipeline_in(workspace).backend.models(workspaces.NAME).production()
     copy_champion(workspace, scratch, workspaces.NAME, registered.version, {})
+    relocation.rewrite_uris(scratch / "mlflow.db", (workspace / "artifacts").as_uri(), (scratch / "artifacts").as_uri())
     backend = workspaces.pipeline_in(scratch, data=str(workspace / "shop.csv")).backend
     champion = backend.models(workspaces.NAME).production()
     assert champion.version == registered.version and champion.sha256 == registered.sha256
