@@ -24,13 +24,15 @@ def find_champion(mlflow: Mapping[str, Any]) -> str:
     >>> find_champion({"runs": {"1": {"tag": tags}}})
     '2'
     """
-    all_tags = [facts["tag"] for facts in mlflow["runs"].values()]
-    tags = next((tags for tags in all_tags if tags.get("stage") == "evaluate" and "served_version" in tags), {})
+    all_tags: list[dict[str, str]] = [facts["tag"] for facts in mlflow["runs"].values()]
+    decisions = [tags for tags in all_tags if tags.get("stage") == "evaluate" and "served_version" in tags]
+    if not decisions:
+        return ""
+    tags = decisions[0]
     if "replaced_version" in tags:
-        return str(tags["replaced_version"])
-    own_models = {tags["model_sha256"] for tags in all_tags if "model_sha256" in tags}
-    is_own = tags.get("served_sha256") in own_models
-    return "" if is_own else str(tags.get("served_version", ""))
+        return tags["replaced_version"]
+    own_models = {other["model_sha256"] for other in all_tags if "model_sha256" in other}
+    return "" if tags["served_sha256"] in own_models else tags["served_version"]
 
 
 def copy_champion(workspace: Path, scratch: Path, name: str, version: str, later: Mapping[str, Any]) -> None:
