@@ -15,7 +15,7 @@ from lib import metrics, training
 from lib.evaluation.calibration_error import calibration_error
 from lib.parameters import Parameters
 from lib.stages._calibration import DEFAULT_FOLDS, calibrate_model
-from lib.stages._folds import predict_out_of_fold
+from lib.stages._folds import cross_validate
 from lib.tables import proposal, sources
 from lib.tables.targets import prepare_target
 
@@ -65,7 +65,7 @@ def measure(table, target, task, function, seed):
         return training.get(function)(features, labels, request)
 
     model = fit(X, y)
-    folds = predict_out_of_fold(fit, X, y, DEFAULT_FOLDS, len(X), parameters)
+    folds = cross_validate(fit, X, y, DEFAULT_FOLDS, len(X), parameters)
     result = calibrate_model(model, folds, y, "auto", seed)
     codes = np.searchsorted(model.classes_, test[target].to_numpy(object).astype(model.classes_.dtype))
     random, figures = np.random.default_rng(seed), []

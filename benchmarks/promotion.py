@@ -65,6 +65,7 @@ def main() -> None:
     for metric, rows, candidates, gain in (
         ("roc_auc", 10_000, 1, 0.0),
         ("roc_auc", 10_000, 1, 0.01),
+        ("roc_auc", 10_000, 4, 0.0),
         ("roc_auc", 500, 1, 0.0),
         ("roc_auc", 500, 4, 0.0),
         ("accuracy", 500, 4, 0.0),

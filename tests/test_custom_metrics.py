@@ -190,7 +190,7 @@ class TestDecisions:
         rows = pd.DataFrame({"colour": ["red", "green"] * 4})
         y = pd.Series(["yes", "no"] * 4)
         predictions = predictions_for(None, y)
-        trial = Trial("a", "linear", validation=(np.array([0, 1, 2]), predictions.take(np.array([0, 1, 2]))))
+        trial = Trial("a", "linear", validation=(np.array([0, 1, 2]), predictions.select(np.array([0, 1, 2]))))
         trial.test = predictions
         metric = metrics.get("profit", "binary")
         result = EngineResult([trial], None, "a")

@@ -132,6 +132,10 @@ def faults(parameters: Parameters) -> list[str]:
             f"primary_metric: the engine {engine} compares models without the rows that {parameters.primary_metric} of "
             "custom/metrics needs. Set automl_engine to portfolio."
         )
+    if parameters.automl_presets and engine != "autogluon":
+        sentences.append(
+            f"automl_presets: the engine {engine} has no presets. Leave it empty, or set automl_engine to autogluon."
+        )
     if parameters.get("engine") == "dask":
         sentences.append("engine: AutoML needs the table in memory. Set engine to memory, or automl to false.")
     return sentences + search_faults(parameters)

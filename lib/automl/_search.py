@@ -57,6 +57,12 @@ class SearchRequest:
         How each column is read. Columns without a schema are inferred from the training rows.
     rows : DataFrame or None
         The raw training rows for a metric of the customer's own; None for other metrics.
+    groups : ndarray of int, of shape (training rows,), or None
+        Rows of the same group are compared together: on the same fold, or all held out, or none.
+    in_time_order : ndarray of int, of shape (training rows,), or None
+        Positions of the training rows, the earliest first. The latest ones are held out instead of folds.
+    presets : str
+        Settings of the engine, such as AutoGluon's ``best_quality``; empty for the engine's default.
     """
 
     task: str
@@ -75,6 +81,9 @@ class SearchRequest:
     month_first: bool = False
     schema: TableSchema | None = None
     rows: pd.DataFrame | None = None
+    groups: np.ndarray | None = None
+    in_time_order: np.ndarray | None = None
+    presets: str = ""
 
     @property
     def is_classification(self) -> bool:

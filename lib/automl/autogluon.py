@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import GroupKFold
 
 from lib.automl import DONE, EngineResult, SearchRequest, Trial, unsupported_families_message
 from lib.automl.trials import isolated_search
@@ -44,6 +45,8 @@ _AUTOGLUON_METRICS = {
     "mape": "mean_absolute_percentage_error",
 }
 _TARGET = "target"
+_FOLD = "fold"
+_PRESET_FOLDS = 8  # as AutoGluon's presets have
 # Share of the remaining time that AutoGluon gets as its time limit. After the limit, it still finishes a model, and
 # builds and saves the ensemble.
 _TIME_LIMIT_SHARE = 0.7
@@ -58,14 +61,15 @@ def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float,
     train = name_features(table.features, table.categories).assign(**{_TARGET: table.target.labels})
     validation_rows = np.array([], dtype=int)
     fit_started = time.monotonic()
-    if request.folds:
-        predictor = _fit_predictor(train, None, request, deadline, folder)
+    uses_folds = bool(request.folds or request.presets) and request.in_time_order is None
+    if uses_folds:
+        predictor = _fit_predictor(_add_folds(train, request), None, request, deadline, folder)
     else:
         held_out_share = request.validation_fraction or HELD_OUT_SHARE
         is_held_out = hold_out(table.target.labels, held_out_share, request) == HELD_OUT
         validation_rows = np.flatnonzero(is_held_out)
         predictor = _fit_predictor(train[~is_held_out], train[is_held_out], request, deadline, folder)
-    validation_features = None if request.folds else train.loc[validation_rows].drop(columns=_TARGET)
+    validation_features = None if uses_folds else train.loc[validation_rows].drop(columns=_TARGET)
     trials = _make_trials(predictor, table, validation_features, validation_rows, request)
     _set_done_seconds(trials, fit_started - table.started)
     best = predictor.model_best
@@ -83,8 +87,15 @@ def _fit_predictor(
     from autogluon.tabular import TabularPredictor
 
     options: dict[str, Any] = {"num_bag_folds": request.folds, "num_stack_levels": 0}
+    if request.presets:
+        options = {"presets": request.presets, "excluded_model_types": _list_excluded(request)}
+        options |= {"num_bag_folds": request.folds} if request.folds else {}
+    else:
+        options["hyperparameters"] = _choose_hyperparameters(request)
     if validation is not None:
-        options = {"tuning_data": validation}
+        options = {name: value for name, value in options.items() if not name.startswith("num_")}
+        options |= {"tuning_data": validation}
+        options |= {"use_bag_holdout": True} if request.presets else {}
     if request.max_latency_ms:
         options |= {"infer_limit": request.max_latency_ms / 1000, "infer_limit_batch_size": 1}
     predictor = TabularPredictor(
@@ -94,16 +105,32 @@ def _fit_predictor(
         path=str(folder / "autogluon"),
         verbosity=0,
         learner_kwargs={"random_state": request.seed},
+        groups=_FOLD if _FOLD in train else None,
     )
     return predictor.fit(
         train,
         time_limit=_TIME_LIMIT_SHARE * (deadline - time.monotonic()),
-        hyperparameters=_choose_hyperparameters(request),
         fit_weighted_ensemble=request.ensemble,
         num_cpus=request.threads,
         raise_on_no_models_fitted=True,
         **options,
     )
+
+
+def _add_folds(train: pd.DataFrame, request: SearchRequest) -> pd.DataFrame:
+    """Return the rows with a column of folds that keep groups together; AutoGluon's own folds are random."""
+    if request.groups is None:
+        return train
+    folds = np.zeros(len(train), dtype=int)
+    count = min(request.folds or _PRESET_FOLDS, len(np.unique(request.groups)))
+    for fold, (_, rows) in enumerate(GroupKFold(count).split(train, groups=request.groups)):
+        folds[rows] = fold
+    return train.assign(**{_FOLD: folds})
+
+
+def _list_excluded(request: SearchRequest) -> list[str]:
+    """Return AutoGluon's names of the families that are not allowed, which presets would try."""
+    return [key for family, key in _AUTOGLUON_FAMILIES.items() if family not in request.families]
 
 
 def _make_trials(

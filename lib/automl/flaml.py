@@ -17,6 +17,7 @@ import numpy as np
 from lib.automl import EngineResult, SearchRequest, Trial, unsupported_families_message
 from lib.automl.trials import isolated_search
 from lib.automl.trials.blend import Member, make_blend
+from lib.automl.trials.folds import HELD_OUT, HELD_OUT_SHARE, hold_out
 from lib.automl.trials.isolated_search import EncodedTable
 from lib.automl.trials.latency import measure_row_ms
 from lib.errors import ParameterError
@@ -50,15 +51,17 @@ def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float,
         return (-score if request.metric.greater_is_better else score), {}
 
     log_file, started, automl = folder / "flaml.log", time.monotonic(), AutoML()
+    features, labels, held_out = _separate_rows(table, request)
     automl.fit(
-        X_train=table.features,
-        y_train=table.target.labels,
+        X_train=features,
+        y_train=labels,
+        **held_out,
         task="regression" if table.target.classes is None else "classification",
         metric=compute_loss,
         time_budget=_TIME_LIMIT_SHARE * (deadline - started),
         max_iter=request.max_trials,
         estimator_list=_choose_learners(request),
-        eval_method="cv" if request.folds else "holdout" if request.validation_fraction else "auto",
+        eval_method=_choose_evaluation(request, bool(held_out)),
         n_splits=request.folds or 5,
         split_ratio=request.validation_fraction or 0.1,
         pred_time_limit=request.max_latency_ms / 1000 or float("inf"),
@@ -75,6 +78,25 @@ def search_encoded(table: EncodedTable, request: SearchRequest, deadline: float,
     trials = _read_log(log_file, request, started - table.started)
     best = _complete_trials(trials, automl, table, request)
     return EngineResult(trials, make_blend([_make_member(automl.model, table)], [1.0], table.target.classes), best)
+
+
+def _separate_rows(table: EncodedTable, request: SearchRequest) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Return features and labels to learn from, and the held-out rows if the split of the table decides which they are.
+
+    FLAML's own folds and held-out rows are random, so groups and the latest rows are held out for it.
+    """
+    if request.groups is None and request.in_time_order is None:
+        return table.features, table.target.labels, {}
+    is_held_out = hold_out(table.target.labels, request.validation_fraction or HELD_OUT_SHARE, request) == HELD_OUT
+    held_out = {"X_val": table.features[is_held_out], "y_val": table.target.labels[is_held_out]}
+    return table.features[~is_held_out], table.target.labels[~is_held_out], held_out
+
+
+def _choose_evaluation(request: SearchRequest, has_held_out: bool) -> str:
+    """Return FLAML's name of the way to compare models."""
+    if has_held_out:
+        return "holdout"
+    return "cv" if request.folds else "holdout" if request.validation_fraction else "auto"
 
 
 def _make_member(model: Any, table: EncodedTable) -> Member:

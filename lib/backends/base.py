@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.automl import SearchResult
     from lib.backends.models import ModelRegistry
     from lib.backends.tracking import Tracking
+    from lib.evaluation.row_division import RowDivision
     from lib.evidence.signing import Signer
     from lib.schema.table_schema import TableSchema
     from lib.scoring.feature_step import FeatureStep
@@ -165,6 +166,7 @@ class ModelSearch(Protocol):
         report: Callable[[str], None],
         schema: TableSchema | None = None,
         step: FeatureStep | None = None,
+        division: RowDivision | None = None,
     ) -> SearchResult:
         """Search for at most ``automl_budget_minutes``.
 
@@ -180,6 +182,8 @@ class ModelSearch(Protocol):
             How each column is read. Azure's AutoML ignores the schema and infers the column types.
         step : FeatureStep, optional
             The customer's features, fitted; the first step of the result. Azure's AutoML refuses them.
+        division : RowDivision, optional
+            Groups or times of the training rows, which folds must respect. Azure's AutoML ignores them.
         """
 
 

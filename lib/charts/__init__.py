@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib.charts.calibration import reliability
 from lib.charts.chart import Chart
 from lib.charts.columns import column_importance, target_distribution
 from lib.charts.effects import column_effects, partial_dependence
@@ -24,6 +25,7 @@ __all__ = [
     "evidence_over_time",
     "label",
     "partial_dependence",
+    "reliability",
     "residuals",
     "roc_and_precision_recall",
     "search_progress",

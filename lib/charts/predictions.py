@@ -25,10 +25,13 @@ from lib.metrics import Predictions
 
 _MAX_CLASSES = 12
 _MAX_CLASSES_WITH_SHARES = 5  # in the cells of a confusion matrix
+_NO_SKILL_BINS = 50
 _MAX_NUMBER_TICKS = 5  # more labels of seven digits would overlap
 
 
-def confusion_matrix(y_true: pd.Series | Sequence[Any], predictions: Predictions) -> Chart:
+def confusion_matrix(
+    y_true: pd.Series | Sequence[Any], predictions: Predictions, no_skill: Predictions | None = None
+) -> Chart:
     """Draw the confusion matrix: counts, colored by their share of the actual class.
 
     Parameters
@@ -36,6 +39,8 @@ def confusion_matrix(y_true: pd.Series | Sequence[Any], predictions: Predictions
     y_true : Series of shape (rows,)
         True classes; the Series' name is the target's and appears on the axes.
     predictions : Predictions
+    no_skill : Predictions, optional
+        Predictions of the no-skill model for these rows, which are described above the matrix.
     """
     counts = metrics.confusion_matrix(y_true, predictions)
     class_count = len(counts)
@@ -53,8 +58,12 @@ def confusion_matrix(y_true: pd.Series | Sequence[Any], predictions: Predictions
     )
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlabel=axis_label("predicted", y_true), ylabel=axis_label("actual", y_true))
-    if class_count > len(counts):
-        add_remark(axes, f"the {len(counts)} most frequent of {class_count:,} classes")
+    remarks = [f"the {len(counts)} most frequent of {class_count:,} classes"] if class_count > len(counts) else []
+    if no_skill is not None:
+        right = int((no_skill.labels == np.asarray(y_true)).sum())
+        remarks.append(f"no-skill model: always {wrap_label(no_skill.labels[0])}, right in {right:,} rows")
+    if remarks:
+        add_remark(axes, "\n".join(remarks))
     return chart
 
 
@@ -93,11 +102,11 @@ def roc_and_precision_recall(y_true: pd.Series | Sequence[Any], predictions: Pre
         area = sklearn_metrics.auc(false_positives, true_positives)
         average_precision = sklearn_metrics.average_precision_score(is_class, probability)
         roc.plot(false_positives, true_positives, label=f"{wrap_label(name)} (AUC {area:.3f})")
-        precision_recall.plot(recall, precision, label=f"{wrap_label(name)} (AP {average_precision:.3f})")
+        (curve,) = precision_recall.plot(recall, precision, label=f"{wrap_label(name)} (AP {average_precision:.3f})")
+        # Dotted: a no-skill model, whose precision is the share of the class.
+        share, color = float(is_class.mean()), GREY if len(probabilities) == 1 else curve.get_color()
+        precision_recall.plot([0, 1], [share, share], color=color, linestyle=":", linewidth=1)
     roc.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
-    if predictions.positive_class is not None and len(truth):  # dotted: a no-skill model
-        share = float(np.mean(truth == predictions.positive_class))
-        precision_recall.plot([0, 1], [share, share], color=GREY, linestyle=":", linewidth=1)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     precision_recall.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.03))
     # Good curves do not pass through these corners.
@@ -129,8 +138,19 @@ def _class_probabilities(truth: np.ndarray, predictions: Predictions) -> tuple[d
     return probabilities, legend_title
 
 
-def residuals(y_true: pd.Series | Sequence[float], predictions: Predictions) -> Chart:
-    """Draw predicted against actual values, and the histogram of the errors."""
+def residuals(
+    y_true: pd.Series | Sequence[float], predictions: Predictions, no_skill: Predictions | None = None
+) -> Chart:
+    """Draw predicted against actual values, and the histogram of the errors.
+
+    Parameters
+    ----------
+    y_true : Series of shape (rows,)
+        True values.
+    predictions : Predictions
+    no_skill : Predictions, optional
+        Predictions of the no-skill model for these rows, drawn in grey.
+    """
     truth = np.asarray(y_true, dtype=float)
     chart = Chart(9.6, 4.2)
     left, right = chart.subplots(1, 2)
@@ -140,11 +160,18 @@ def residuals(y_true: pd.Series | Sequence[float], predictions: Predictions) -> 
     left.set(
         xlabel=axis_label("actual", y_true),
         ylabel=axis_label("predicted", y_true),
-        title="Predicted against actual",
     )
     draw_histogram(right, predictions.labels - truth)
+    if no_skill is not None:
+        left.axhline(no_skill.labels[0], color=GREY, linestyle="--", linewidth=1)
+        add_remark(left, f"dashed: no-skill model, {no_skill.labels[0]:.4g}")
+        errors = no_skill.labels - truth
+        right.hist(errors, bins=_NO_SKILL_BINS, histtype="step", color=GREY, linestyle="--")
+        add_remark(right, "dashed: no-skill model")
     right.axvline(0, color=GREY, linestyle=":", linewidth=1)
-    right.set(xlabel="predicted - actual", ylabel="rows", title="Residuals")
+    right.set(xlabel="predicted - actual", ylabel="rows")
+    left.set_title("Predicted against actual", loc="left" if no_skill is not None else "center", fontsize=10)
+    right.set_title("Residuals", loc="left" if no_skill is not None else "center", fontsize=10)
     for axes in (left, right):
         axes.locator_params(axis="x", nbins=_MAX_NUMBER_TICKS)
         hide_top_and_right_lines(axes)

@@ -68,8 +68,17 @@ def decision_curve(net_benefits: pd.DataFrame, threshold: float) -> Chart:
     return chart
 
 
-def search_progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
-    """Draw each model's validation score over the time of the search, and the best score so far."""
+def search_progress(leaderboard: pd.DataFrame, metric: Metric, no_skill: float = np.nan) -> Chart:
+    """Draw each model's validation score over the time of the search, and the best score so far.
+
+    Parameters
+    ----------
+    leaderboard : DataFrame
+        Has the columns ``family``, ``score`` and ``done_seconds``.
+    metric : Metric
+    no_skill : float, optional
+        Score of the no-skill model, drawn as a dashed line.
+    """
     scored = leaderboard.dropna(subset=["score", "done_seconds"]).sort_values("done_seconds")
     chart = Chart(9.6, 4.2)
     axes = add_axes(chart)
@@ -77,6 +86,8 @@ def search_progress(leaderboard: pd.DataFrame, metric: Metric) -> Chart:
         axes.scatter(models["done_seconds"], models["score"], s=28, label=wrap_label(family))
     best = scored["score"].cummax() if metric.greater_is_better else scored["score"].cummin()
     axes.step(scored["done_seconds"], best, where="post", color=GREY, linewidth=1, label="best so far")
+    if np.isfinite(no_skill):
+        axes.axhline(no_skill, color=GREY, linestyle="--", linewidth=1, label="no-skill")
     axes.set(xlabel="seconds since the search began", ylabel=f"{metric.name} ({metric.direction})")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return chart

@@ -19,6 +19,7 @@ _DELONG_METRICS = ("roc_auc", "roc_auc_ovr_macro")
 _REPLICATES = 1_000
 _MIN_REPLICATES = 100
 _MAX_ROWS_TO_REPEAT = 3_000_000  # rows of all resamples, for a metric that is scored on repeated rows
+_MAX_ROWS_TO_SORT = 50_000_000  # likewise, for a known metric of weighted rows
 _NORMAL_DRAWS = 20_000
 
 
@@ -95,8 +96,8 @@ def compare(
 
     All intervals hold at once with 95 % confidence, so that the best of the models can be picked afterwards: the
     critical value is the 95 % quantile of the largest deviation among them. For the area under the ROC curve, the
-    covariance is DeLong's; for all other metrics it is that of a paired bootstrap, in which each resample has the same
-    rows for every model.
+    covariance is DeLong's; for all other metrics, and for weighted rows, it is that of a paired bootstrap, in which
+    each resample has the same rows for every model.
 
     Romano and Wolf: Exact and approximate stepdown methods for multiple hypothesis testing, 2005.
 
@@ -120,14 +121,15 @@ def compare(
     models = [*candidates, reference]
     scores = np.array([metric.score(truth, predictions) for predictions in models])
     estimates = sign * (scores[:-1] - scores[-1])
-    if metric.name in _DELONG_METRICS:
+    has_delong = metric.name in _DELONG_METRICS and reference.weights is None
+    if has_delong:
         influences = np.stack([roc_auc_influence(truth, predictions) for predictions in models])
         errors, critical = _read_covariance(influences @ influences.T / len(truth) ** 2, seed)
     else:
         resampled = _bootstrap(metric, truth, models, seed)
         deviations = sign * (resampled[:, :-1] - resampled[:, -1:]) - estimates
         errors, critical = _read_deviations(deviations)
-    method = "DeLong" if metric.name in _DELONG_METRICS else "paired bootstrap"
+    method = "DeLong" if has_delong else "paired bootstrap"
     critical = max(critical, _smallest_critical_value(len(truth)))
     return [
         Difference(
@@ -137,17 +139,19 @@ def compare(
     ]
 
 
-def choose_replicates(metric: Metric, rows: int) -> int:
-    """Return the number of bootstrap resamples; fewer for a metric that is scored on one resample after the other."""
-    if metric.name in KNOWN_METRICS:
+def choose_replicates(metric: Metric, rows: int, is_weighted: bool = False) -> int:
+    """Return the number of bootstrap resamples; fewer where each resample is scored row by row."""
+    if metric.name in KNOWN_METRICS and not is_weighted:
         return _REPLICATES
-    return int(np.clip(_MAX_ROWS_TO_REPEAT // rows, _MIN_REPLICATES, _REPLICATES))
+    max_rows = _MAX_ROWS_TO_SORT if metric.name in KNOWN_METRICS else _MAX_ROWS_TO_REPEAT
+    return int(np.clip(max_rows // rows, _MIN_REPLICATES, _REPLICATES))
 
 
 def _bootstrap(metric: Metric, truth: np.ndarray, models: Sequence[Predictions], seed: int) -> np.ndarray:
     """Return the score of each model on each resample, of shape (replicates, models)."""
     units = assign_units(len(truth), seed)
-    weights = draw_weights(int(units.max()) + 1, choose_replicates(metric, len(truth)), seed)
+    replicates = choose_replicates(metric, len(truth), models[0].weights is not None)
+    weights = draw_weights(int(units.max()) + 1, replicates, seed)
     return np.column_stack([make_weighted_scorer(metric, truth, predictions, units)(weights) for predictions in models])
 
 

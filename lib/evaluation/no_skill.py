@@ -22,6 +22,7 @@ def predict_no_skill(
     metric: Metric,
     classes: Sequence[Any] | np.ndarray | None,
     positive_class: Any,
+    weights: np.ndarray | None = None,
 ) -> Predictions:
     """Return the same prediction for every row, learned from the target alone.
 
@@ -40,6 +41,8 @@ def predict_no_skill(
         Classes in the order of the probabilities; None for a regression.
     positive_class : object
         The positive class of a binary task.
+    weights : ndarray of shape (training rows,), optional
+        Weight of each training row; 1 by default.
 
     Examples
     --------
@@ -51,11 +54,23 @@ def predict_no_skill(
     target = np.asarray(train_target)
     if classes is None:
         numbers = target.astype(float)
-        guess = np.median(numbers) if metric.name in _MEDIAN_METRICS else numbers.mean()
+        if metric.name in _MEDIAN_METRICS:
+            guess = np.median(numbers) if weights is None else _weighted_median(numbers, weights)
+        else:
+            guess = np.average(numbers, weights=weights)
         return Predictions(np.full(rows, guess))
     names = np.asarray(classes)
-    shares = pd.Series(target.astype(object)).value_counts(normalize=True).reindex(names.tolist(), fill_value=0)
-    probabilities = np.tile(shares.to_numpy(dtype=float), (rows, 1))
-    label = positive_class if metric.name in _POSITIVE_GUESS_METRICS else names[int(shares.to_numpy().argmax())]
+    totals = pd.Series(np.ones(len(target)) if weights is None else weights).groupby(target.astype(object)).sum()
+    totals = totals.reindex(names.tolist(), fill_value=0)
+    shares = totals.to_numpy(dtype=float) / totals.sum()
+    probabilities = np.tile(shares, (rows, 1))
+    label = positive_class if metric.name in _POSITIVE_GUESS_METRICS else names[int(shares.argmax())]
     labels = np.full(rows, label, dtype=names.dtype)
     return Predictions(labels, probabilities, names, positive_class)
+
+
+def _weighted_median(numbers: np.ndarray, weights: np.ndarray) -> float:
+    """Return the smallest number up to which half of the weight lies."""
+    order = np.argsort(numbers, kind="stable")
+    totals = np.cumsum(weights[order])
+    return float(numbers[order][np.searchsorted(totals, totals[-1] / 2)])

@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, TimeSeries
 
 from lib import metrics
 from lib.errors import DataError
+from lib.evaluation.row_division import RowDivision
 from lib.metrics import Predictions
 from lib.schema.date_columns import to_datetimes
 from lib.tables.split.row_hash import row_hash
@@ -42,20 +43,22 @@ class OutOfFold:
 
 
 def predict_out_of_fold(
-    fit: Callable[[pd.DataFrame, pd.Series], Any],
+    fit: Callable[..., Any],
     X: pd.DataFrame,
     y: pd.Series,
     split: Mapping[str, Any] | None,
     task: str,
     positive_class: Any = None,
     seed: int = 0,
+    keys: pd.DataFrame | None = None,
+    weights: np.ndarray | None = None,
 ) -> OutOfFold:
     """Fit a model per fold, and predict the rows of the fold with it.
 
     Parameters
     ----------
     fit : callable
-        Returns a classifier fitted on features and target.
+        Returns a classifier fitted on features and target, and on the weights if there are some.
     X : DataFrame of shape (rows, columns)
     y : Series of shape (rows,)
     split : mapping or None
@@ -65,6 +68,10 @@ def predict_out_of_fold(
         See `lib.metrics.find_positive_class`.
     seed : int
         Seed of the folds.
+    keys : DataFrame of shape (rows, columns), optional
+        Columns that the split used, also those that models do not see; by default those of `X`.
+    weights : ndarray of shape (rows,), optional
+        Weight of each row in the fits and in metrics; 1 by default.
 
     Returns
     -------
@@ -87,8 +94,9 @@ def predict_out_of_fold(
     check_class_sizes(y)
     column_by_class = {label: column for column, label in enumerate(classes.tolist())}
     probabilities = np.full((len(y), len(classes)), np.nan)
-    for train, held_out in make_folds(X, y, split, task, seed):
-        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
+    divided = X if keys is None or split is None else keys
+    for train, held_out in make_folds(divided, y, split, task, seed):
+        model = fit_rows(fit, X, y, train, weights)
         fold_probabilities = np.asarray(model.predict_proba(X.iloc[held_out]), dtype=float)
         columns = [column_by_class[label] for label in np.asarray(model.classes_).tolist()]
         probabilities[held_out] = 0  # of classes without a row in this fold's training rows
@@ -96,7 +104,29 @@ def predict_out_of_fold(
     rows = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     positive = metrics.find_positive_class(classes, positive_class) if task == "binary" else None
     labels = classes[probabilities[rows].argmax(axis=1)]
-    return OutOfFold(rows, Predictions(labels, probabilities[rows], classes, positive, rows=X.iloc[rows]))
+    held_out_weights = None if weights is None else weights[rows]
+    predictions = Predictions(
+        labels, probabilities[rows], classes, positive, rows=X.iloc[rows], weights=held_out_weights
+    )
+    return OutOfFold(rows, predictions)
+
+
+def fit_rows(
+    fit: Callable[..., Any], X: pd.DataFrame, y: pd.Series, rows: np.ndarray, weights: np.ndarray | None = None
+) -> Any:
+    """Return a model fitted on some rows.
+
+    Parameters
+    ----------
+    fit : callable
+        Called with features and target, and with the weights if there are some.
+    X, y : DataFrame and Series
+    rows : ndarray of int
+        Positions of the rows.
+    weights : ndarray of shape (all rows,), optional
+    """
+    own_weights = () if weights is None else (weights[rows],)
+    return fit(X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True), *own_weights)
 
 
 def check_class_sizes(y: pd.Series) -> None:
@@ -110,6 +140,32 @@ def check_class_sizes(y: pd.Series) -> None:
         )
 
 
+def divide_rows(X: pd.DataFrame, split: Mapping[str, Any] | None) -> RowDivision:
+    """Return how a split divides the training rows.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (rows, columns)
+        The training rows, with the columns of the split that models do not see.
+    split : mapping or None
+        The rule that split the table, as the baseline stores it.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"customer": [7, 8, 7], "size": [1, 2, 3]})
+    >>> divide_rows(rows, {"columns": ["customer"]}).groups.tolist()
+    [0, 1, 0]
+    """
+    columns = [name for name in (split or {}).get("columns", ()) if name in X.columns]
+    if split is None or not columns:
+        return RowDivision()
+    if "cut" in split:
+        times = to_datetimes(X[columns[0]], split.get("form", ""))
+        order = np.arange(len(X)) if times is None else np.argsort(times.to_numpy(), kind="stable")
+        return RowDivision(in_time_order=order)
+    return RowDivision(groups=pd.factorize(row_hash(X, columns, normalize=True))[0])
+
+
 def make_folds(
     X: pd.DataFrame, y: pd.Series, split: Mapping[str, Any] | None, task: str, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -118,22 +174,20 @@ def make_folds(
     Parameters
     ----------
     X, y : DataFrame and Series
-        The training rows.
+        The training rows; `X` may have columns that models do not see, such as the keys of the split.
     split : mapping or None
         The rule that split the table. Rows with equal keys share a fold; without keys, or if no key is a column of `X`,
         rows with equal features do.
     task, seed
         See `predict_out_of_fold`.
     """
-    columns = [name for name in (split or {}).get("columns", ()) if name in X.columns]
-    if split is not None and "cut" in split and columns:
-        times = to_datetimes(X[columns[0]], split.get("form", ""))
-        in_time_order = np.arange(len(X)) if times is None else np.argsort(times.to_numpy(), kind="stable")
+    division = divide_rows(X, split)
+    if division.in_time_order is not None:
         return [
-            (in_time_order[earlier], in_time_order[later])
-            for earlier, later in TimeSeriesSplit(FOLDS).split(in_time_order)
+            (division.in_time_order[earlier], division.in_time_order[later])
+            for earlier, later in TimeSeriesSplit(FOLDS).split(division.in_time_order)
         ]
-    groups = row_hash(X, columns or list(X.columns), normalize=True)
+    groups = row_hash(X, list(X.columns), normalize=True) if division.groups is None else division.groups
     splitter_class = GroupKFold if task == "regression" else StratifiedGroupKFold
     splitter = splitter_class(min(FOLDS, len(np.unique(groups))), shuffle=True, random_state=seed)
     return list(splitter.split(X, y, groups))

@@ -46,7 +46,8 @@ def estimate_winner_score(
         return observed
     units = assign_units(len(truth), seed)
     scorers = [make_weighted_scorer(metric, truth, predictions, units) for predictions in candidates]
-    weights = draw_weights(int(units.max()) + 1, choose_replicates(metric, len(truth)), seed)
+    replicates = choose_replicates(metric, len(truth), candidates[0].weights is not None)
+    weights = draw_weights(int(units.max()) + 1, replicates, seed)
     losses = _measure_losses(scorers, weights, winner, metric.greater_is_better)
     defined = losses[np.isfinite(losses)]
     return observed + float(defined.mean()) if len(defined) else observed

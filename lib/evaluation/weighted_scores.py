@@ -1,7 +1,8 @@
 """Metrics on many weightings of the same rows at once, as the bootstrap needs them.
 
 `lib.metrics` scores one set of rows. A bootstrap needs a thousand scores of the same predictions, which differ only in
-how often each row counts. Everything that does not depend on the weights, such as sorting, is done once here.
+how often each row counts. Everything that does not depend on the weights, such as sorting, is done once here. Weights
+of the rows themselves (`Predictions.weights`) multiply those of the resamples.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _LABEL_METRICS = (
 _MEAN_METRICS = ("log_loss", "rmse", "mae", "mape", "r2")
 _RANK_METRICS = ("roc_auc", "average_precision", "roc_auc_ovr_macro", "average_precision_macro")
 KNOWN_METRICS = (*_LABEL_METRICS, *_MEAN_METRICS, *_RANK_METRICS)
+_MAX_CHUNK_CELLS = 2_000_000  # rows of the resamples that are scored at once
 _SMALLEST_PROBABILITY = np.finfo(np.float64).eps  # as in sklearn.metrics.log_loss
 
 
@@ -68,9 +70,11 @@ def make_weighted_scorer(
     if metric.name in _MEAN_METRICS:
         return _score_means(metric.name, truth, predictions, units)
     if metric.name in _RANK_METRICS:
-        if int(units.max()) + 1 < len(units):
+        has_blocks = int(units.max()) + 1 < len(units)
+        if has_blocks and predictions.weights is None:
             return _score_by_influence(metric, truth, predictions, units)
-        return _score_ranks(metric.name, truth, predictions)
+        score = _score_ranks(metric.name, truth, predictions)
+        return _score_blocks(score, units) if has_blocks else score
     return _score_repeated_rows(metric, truth, predictions, units)
 
 
@@ -84,12 +88,13 @@ def _score_labels(name: str, truth: np.ndarray, predictions: Predictions, units:
     is_hit = true_codes == label_codes
     positive = classes.index(predictions.positive_class)
     size = (int(units.max()) + 1, len(classes))
+    row_weights = _row_weights(predictions)
 
-    def count(class_codes: np.ndarray, row_weights: np.ndarray | None = None) -> np.ndarray:
-        cells = np.bincount(units * size[1] + class_codes, row_weights, minlength=size[0] * size[1])
-        return cells.reshape(size).astype(float)
+    def count(class_codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return np.bincount(units * size[1] + class_codes, weights, minlength=size[0] * size[1]).reshape(size)
 
-    hits, actual, predicted = count(true_codes, is_hit), count(true_codes), count(label_codes)
+    hits = count(true_codes, is_hit * row_weights)
+    actual, predicted = count(true_codes, row_weights), count(label_codes, row_weights)
 
     def score(weights: np.ndarray) -> np.ndarray:
         numbers = weights.astype(float)
@@ -131,7 +136,8 @@ def _score_means(name: str, truth: np.ndarray, predictions: Predictions, units: 
                 "mape": [np.abs(errors) / np.abs(truth)],
                 "r2": [errors**2, centred, centred**2],
             }[name]
-    sums = _sum_by_unit([*columns, np.ones(len(truth))], units)
+    row_weights = _row_weights(predictions)
+    sums = _sum_by_unit([*(column * row_weights for column in columns), row_weights], units)
 
     def score(weights: np.ndarray) -> np.ndarray:
         totals = weights.astype(float) @ sums
@@ -143,6 +149,11 @@ def _score_means(name: str, truth: np.ndarray, predictions: Predictions, units: 
         return means[:, 0]
 
     return score
+
+
+def _row_weights(predictions: Predictions) -> np.ndarray:
+    """Return the weight of each row; 1 without weights."""
+    return np.ones(len(predictions.labels)) if predictions.weights is None else predictions.weights
 
 
 def _sum_by_unit(columns: list[np.ndarray], units: np.ndarray) -> np.ndarray:
@@ -178,7 +189,8 @@ def _score_by_influence(
 def _score_ranks(name: str, truth: np.ndarray, predictions: Predictions) -> WeightedScorer:
     """Score the order of the rows by probability; the mean over the classes of a resample if there are several."""
     area = _area_under_roc if name.startswith("roc_auc") else _average_precision
-    scorers = [_score_one_order(area, *sides) for sides in split_classes(truth, predictions)]
+    row_weights = _row_weights(predictions)
+    scorers = [_score_one_order(area, *sides, row_weights) for sides in split_classes(truth, predictions)]
 
     def score(weights: np.ndarray) -> np.ndarray:
         scores = np.stack([scorer(weights) for scorer in scorers])
@@ -188,8 +200,22 @@ def _score_ranks(name: str, truth: np.ndarray, predictions: Predictions) -> Weig
     return score
 
 
+def _score_blocks(score: WeightedScorer, units: np.ndarray) -> WeightedScorer:
+    """Return a scorer of weights of blocks, from a scorer of weights of rows; it needs memory for a few resamples."""
+    chunk = max(1, _MAX_CHUNK_CELLS // len(units))
+
+    def score_chunks(weights: np.ndarray) -> np.ndarray:
+        starts = range(0, len(weights), chunk)
+        return np.concatenate([score(weights[start : start + chunk][:, units]) for start in starts])
+
+    return score_chunks
+
+
 def _score_one_order(
-    area: Callable[[np.ndarray, np.ndarray], np.ndarray], is_class: np.ndarray, probabilities: np.ndarray
+    area: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    is_class: np.ndarray,
+    probabilities: np.ndarray,
+    row_weights: np.ndarray,
 ) -> WeightedScorer:
     """Score the order of the rows for one class; rows with equal probabilities are one step of the curve."""
     order = np.argsort(-probabilities, kind="stable")
@@ -198,7 +224,7 @@ def _score_one_order(
     positives = is_class[order]
 
     def score(weights: np.ndarray) -> np.ndarray:
-        sorted_weights = weights[:, order]
+        sorted_weights = weights[:, order] * row_weights[order]
         hits = np.cumsum(sorted_weights * positives, axis=1, dtype=float)[:, ends]
         return area(hits, np.cumsum(sorted_weights, axis=1, dtype=float)[:, ends])
 
@@ -216,7 +242,7 @@ def _area_under_roc(hits: np.ndarray, called: np.ndarray) -> np.ndarray:
 def _average_precision(hits: np.ndarray, called: np.ndarray) -> np.ndarray:
     """Return the average precision, from the positives and all rows up to each step of the curve."""
     gains = np.diff(hits, axis=1, prepend=0)
-    return _divide((gains * hits / np.maximum(called, 1)).sum(axis=1), hits[:, -1])
+    return _divide((gains * _divide(hits, called, empty=0)).sum(axis=1), hits[:, -1])
 
 
 def _score_repeated_rows(
@@ -227,7 +253,7 @@ def _score_repeated_rows(
     def score_one(weights: np.ndarray) -> float:
         rows = np.repeat(np.arange(len(truth)), weights[units])
         try:
-            return metric.score(truth[rows], predictions.take(rows))
+            return metric.score(truth[rows], predictions.select(rows))
         except (ValueError, ArithmeticError, InputError):
             return float("nan")
 

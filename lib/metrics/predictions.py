@@ -33,6 +33,8 @@ class Predictions:
         the most probable class.
     rows : DataFrame of shape (rows, columns) or None
         The raw columns of the predicted rows, for metrics of the customer's own; None if they are unknown.
+    weights : ndarray of shape (rows,) or None
+        Weight of each row in every metric; None for equal weights.
     """
 
     labels: np.ndarray
@@ -41,14 +43,22 @@ class Predictions:
     positive_class: Any = None
     rule: Any = None
     rows: pd.DataFrame | None = None
+    weights: np.ndarray | None = None
 
-    def take(self, positions: np.ndarray) -> Predictions:
-        """Return the predictions for the rows at these positions, which may repeat."""
+    def select(self, positions: np.ndarray) -> Predictions:
+        """Return the predictions of some rows.
+
+        Parameters
+        ----------
+        positions : ndarray
+            Positions of the rows, which may repeat, or a boolean for each row.
+        """
         return replace(
             self,
             labels=self.labels[positions],
             probabilities=None if self.probabilities is None else self.probabilities[positions],
             rows=None if self.rows is None else self.rows.iloc[positions],
+            weights=None if self.weights is None else self.weights[positions],
         )
 
     @property

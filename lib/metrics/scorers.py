@@ -59,7 +59,7 @@ def from_labels(function: str, **options: Any) -> Callable[[Any, Predictions], f
     def scorer(truth: np.ndarray, predictions: Predictions) -> float:
         from sklearn import metrics as sk
 
-        return getattr(sk, function)(truth, predictions.labels, **options)
+        return getattr(sk, function)(truth, predictions.labels, sample_weight=predictions.weights, **options)
 
     return scorer
 
@@ -71,7 +71,9 @@ def from_positive_class(function: str) -> Callable[[Any, Predictions], float]:
         from sklearn import metrics as sk
 
         positive = predictions.positive_class
-        return getattr(sk, function)(truth == positive, predictions.labels == positive, zero_division=0)
+        return getattr(sk, function)(
+            truth == positive, predictions.labels == positive, sample_weight=predictions.weights, zero_division=0
+        )
 
     return scorer
 
@@ -83,7 +85,9 @@ def from_positive_probability(function: str) -> Callable[[Any, Predictions], flo
         from sklearn import metrics as sk
 
         _check_class_count(truth, function)
-        return getattr(sk, function)(truth == predictions.positive_class, predictions.positive_probability)
+        return getattr(sk, function)(
+            truth == predictions.positive_class, predictions.positive_probability, sample_weight=predictions.weights
+        )
 
     return scorer
 
@@ -102,7 +106,7 @@ def average_over_classes(function: str) -> Callable[[Any, Predictions], float]:
         probabilities = _add_unknown_classes(truth, predictions)
         true_classes = set(truth.tolist())
         scores = [
-            getattr(sk, function)(truth == label, probabilities[:, column])
+            getattr(sk, function)(truth == label, probabilities[:, column], sample_weight=predictions.weights)
             for column, label in enumerate(_all_classes(truth, predictions))
             if label in true_classes
         ]
@@ -118,7 +122,7 @@ def log_loss(truth: np.ndarray, predictions: Predictions) -> float:
     probabilities = _add_unknown_classes(truth, predictions)
     # 32-bit probabilities do not sum to 1 exactly enough for scikit-learn, which would warn.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    return sk.log_loss(truth, probabilities, labels=_all_classes(truth, predictions))
+    return sk.log_loss(truth, probabilities, labels=_all_classes(truth, predictions), sample_weight=predictions.weights)
 
 
 def balanced_accuracy(truth: np.ndarray, predictions: Predictions) -> float:
@@ -129,14 +133,23 @@ def balanced_accuracy(truth: np.ndarray, predictions: Predictions) -> float:
     import numpy as np
     from sklearn import metrics as sk
 
-    return sk.recall_score(truth, predictions.labels, labels=np.unique(truth), average="macro", zero_division=0)
+    return sk.recall_score(
+        truth,
+        predictions.labels,
+        labels=np.unique(truth),
+        average="macro",
+        sample_weight=predictions.weights,
+        zero_division=0,
+    )
 
 
 def r2(truth: np.ndarray, predictions: Predictions) -> float:
     """Return the coefficient of determination, or NaN for a single row, where it is undefined."""
     from sklearn import metrics as sk
 
-    return sk.r2_score(truth, predictions.labels) if len(truth) > 1 else float("nan")
+    if len(truth) < 2:
+        return float("nan")
+    return sk.r2_score(truth, predictions.labels, sample_weight=predictions.weights)
 
 
 def mape(truth: np.ndarray, predictions: Predictions) -> float:
@@ -146,7 +159,9 @@ def mape(truth: np.ndarray, predictions: Predictions) -> float:
     """
     from sklearn import metrics as sk
 
-    return sk.mean_absolute_percentage_error(truth, predictions.labels) if (truth != 0).all() else float("nan")
+    if not (truth != 0).all():
+        return float("nan")
+    return sk.mean_absolute_percentage_error(truth, predictions.labels, sample_weight=predictions.weights)
 
 
 def to_array(y_true: Any) -> np.ndarray:

@@ -31,6 +31,7 @@ _COLUMN_PARAMETERS = (
     "key_columns",
     "private_columns",
     "cost_column",
+    "weight_column",
     "groups",
     "request_log_columns",
     "columns",

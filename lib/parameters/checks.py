@@ -15,13 +15,16 @@ from lib.errors import ParameterError, suggest
 from lib.parameters.card import find_card_faults
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
 from lib.parameters.coverage import coverage_faults
+from lib.parameters.gates import gate_faults
 from lib.parameters.layers import Layers
 from lib.parameters.metric_checks import metric_faults
 from lib.parameters.notify_checks import notify_faults
+from lib.parameters.search_space import search_faults
 from lib.parameters.secret_checks import find_secret_faults
 from lib.parameters.specs import SPECS, Spec
 from lib.parameters.thresholds import class_weight_faults, threshold_faults
 from lib.parameters.waivers import find_waiver_faults
+from lib.parameters.weights import weight_column_faults
 
 Choices = Mapping[str, Iterable[str]]
 
@@ -241,7 +244,8 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             f"positive_class: only binary tasks have a positive class, and task is {values['task']}. Leave "
             "positive_class empty."
         )
-    faults += threshold_faults(values) + class_weight_faults(values) + coverage_faults(values)
+    faults += threshold_faults(values) + class_weight_faults(values) + weight_column_faults(values)
+    faults += coverage_faults(values)
     target = values.get("target_column")
     for name in ("drop_columns", "key_columns"):
         if target is not None and target in values.get(name, ()):
@@ -254,8 +258,8 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
         faults.append(
             "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
         )
-    faults += find_waiver_faults(values.get("waivers") or [])
-    faults += find_card_faults(values.get("card") or {})
+    faults += gate_faults(values) + find_waiver_faults(values.get("waivers") or [])
+    faults += search_faults(values) + find_card_faults(values.get("card") or {})
     functions = values.get("training_functions")
     if functions is not None:
         for name in values.get("hyperparameters", ()):

@@ -78,6 +78,8 @@ def merged_column_faults(values: Mapping[str, Any]) -> list[str]:
         "drop_columns": values.get("drop_columns") or [],
         "key_columns": values.get("key_columns") or [],
         "time_column": [values.get("time_column")],
+        "groups": values.get("groups") or [],
+        "weight_column": [values.get("weight_column")],
     }
     return [
         f"{parameter}: {name!r} becomes part of the column {merged_into[name]!r} (see columns), which replaces it. "

@@ -17,6 +17,8 @@ BASE = ROOT / "parameters" / "base.yaml"
 COMMAND_LINE = "-p"
 # YAML 1.1 reads yes and no as booleans. In these parameters they are names of classes. https://yaml.org/type/bool.html
 _YES_NO_IS_TEXT = ("positive_class",)
+# A file adds to the mapping of the files below it, instead of replacing it.
+_MERGED = ("gates",)
 _BOOL_TAG = "tag:yaml.org,2002:bool"
 TERRAFORM_OUTPUT = {"value", "type", "sensitive"}
 
@@ -199,6 +201,9 @@ def _set_parameter(layers: Layers, name: str, value: Any, source: str) -> None:
     if name in REMOVED:  # run folders of earlier releases still contain it
         return
     name = current_name(name, source)
+    below = layers.values.get(name)
+    if name in _MERGED and isinstance(value, dict) and isinstance(below, dict):
+        value = _merge(below, value)
     layers.values[name] = value
     layers.sources[name] = source
 

@@ -118,12 +118,14 @@ SPECS: dict[str, Spec] = {
     # Which models
     "training_functions": Spec(list, choices="training function"),
     "hyperparameters": Spec(dict, may_be_empty=True),
+    "search_minutes": Spec(float, low=0.01, high=10_080),
     "primary_metric": Spec(str),
     "metrics": Spec(dict, may_be_empty=True),
     "cross_validation_folds": Spec(int, low=0, high=20),
     "calibration": Spec(str, choices=("auto", "isotonic", "venn_abers", "temperature", "none")),
     "threads": Spec(int, low=0, high=1024),
     "class_weight": Spec(dict, may_be_empty=True, words=("balanced",)),
+    "weight_column": Spec(str, may_be_empty=True),
     "threshold": Spec(object),
     "costs": Spec(dict, may_be_empty=True),
     "cost_column": Spec(str, may_be_empty=True),
@@ -132,6 +134,7 @@ SPECS: dict[str, Spec] = {
     "min_score": Spec(float, may_be_empty=True),
     "promote_if": Spec(str, choices=("better", "not_worse")),
     "margin": Spec(float, low=0, high=1e300),
+    "gates": Spec(dict, may_be_empty=True),
     "waivers": Spec(list, may_be_empty=True, of_mappings=True),
     "card": Spec(dict, may_be_empty=True),
     # The endpoint
@@ -170,6 +173,11 @@ SPECS: dict[str, Spec] = {
     # AutoML
     "automl": Spec(bool),
     "automl_engine": Spec(str, choices="automl engine"),
+    "automl_presets": Spec(
+        str,
+        choices=("best_quality", "high_quality", "good_quality", "medium_quality"),
+        may_be_empty=True,
+    ),
     "automl_budget_minutes": Spec(float, low=0.1, high=10_080),
     "automl_memory_gb": Spec(float, low=0, high=100_000),
     "max_trials": Spec(int, low=1, high=1000),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.errors import suggest
+from lib.parameters.gates import GATES
 
-GATES = ("finite_score", "no_skill", "min_score", "champion", "accept")
 _KEYS = ("gate", "who", "why", "until")
 _EXAMPLE = '{gate: min_score, who: Ada Lovelace, why: "pilot in one shop", until: 2027-01-31}'
 

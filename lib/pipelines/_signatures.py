@@ -15,6 +15,7 @@ from lib import catalogue, extensions, pipelines, training
 from lib.errors import CodeError, suggest
 from lib.extensions import find_extensions
 from lib.metrics import custom
+from lib.parameters.search_space import list_values
 from lib.parameters.type_names import TYPES, has_type
 from lib.paths import display_path
 
@@ -86,8 +87,12 @@ def find_hyperparameter_faults(values: Mapping[str, Any]) -> list[str]:
         for name, value in settings.items():
             if name not in known:
                 faults.append(f"hyperparameters: {display_path(file)} has no {name}. {suggest(name, known)}")
-            elif not matches_annotation(value, known[name]):
-                faults.append(f"hyperparameters: {function}.{name} is {value!r}; expected {known[name]}.")
+                continue
+            faults += [
+                f"hyperparameters: {function}.{name} is {each!r}; expected {known[name]}."
+                for each in list_values(value, known[name])
+                if not matches_annotation(each, known[name])
+            ]
     return faults
 
 

@@ -156,13 +156,14 @@ class BasePipeline(StageBookkeeping):
     def load_data(self) -> pd.DataFrame:
         """Return the raw table. Called first by preprocess.
 
-        The default reads ``data`` without the ``drop_columns``, except those needed for the split.
+        The default reads ``data`` without the ``drop_columns``, except those that the split, ``groups`` or
+        ``weight_column`` need.
         """
-        from lib.stages.preprocessing.split_plan import split_columns
+        from lib.stages.preprocessing.split_plan import needed_columns
         from lib.tables.schema_source import SchemaSource
 
         parameters = self.parameters
-        needed = split_columns(parameters)
+        needed = needed_columns(parameters)
         skipped = [name for name in parameters.drop_columns if name not in needed]
         # Arrow strings save memory, but overridden hooks expect object columns.
         hooks = ("prepare_data", "split_data", "baseline")

@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from lib import charts
 from lib.evaluation.calibration import ISOTONIC, TEMPERATURE, VENN_ABERS, Calibration, calibrate
+from lib.evaluation.calibration_error import measure_reliability
 from lib.scoring.calibrated_classifier import CalibratedClassifier
 from lib.scoring.calibrators import most_probable
+from lib.stages._decision_worth import Display
 from lib.stages._folds import Fold
 from lib.training.features import target_array
 
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 _NONE = "none"
+_RELIABILITY_CAPTION = (
+    "Reliability of out-of-fold predictions in ten bins: of the rows with a predicted probability, how many had the "
+    "outcome. Of more than two classes, the most probable one is examined. Points on the dotted line are perfect."
+)
 _METHOD_NAMES = {
     ISOTONIC: "isotonic regression",
     VENN_ABERS: "Venn-Abers predictors",
@@ -44,12 +51,28 @@ class CalibratedModel:
         The evidence; None if there are no out-of-fold predictions.
     note : str
         A sentence for the user.
+    codes : ndarray of int, of shape (predictions,)
+        The true class of each out-of-fold prediction, by its position among the classes.
+    probabilities : ndarray of shape (predictions, classes)
+        The out-of-fold predictions before the calibration.
     """
 
     model: Any
     folds: list[Fold]
     calibration: Calibration | None
     note: str
+    codes: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+
+    def show(self) -> tuple[Display, ...]:
+        """Return the chart of reliability before and after, with a caption; nothing without predictions."""
+        if self.calibration is None or self.codes is None or self.probabilities is None:
+            return ()
+        before = measure_reliability(self.probabilities, self.codes)
+        is_used = self.calibration.calibrator is not None
+        after = measure_reliability(self.calibration.calibrated, self.codes) if is_used else None
+        caption = f"{_RELIABILITY_CAPTION} {self.note}"
+        return (Display("reliability", charts.reliability(before, after), caption),)
 
     @property
     def errors(self) -> dict[str, float]:
@@ -88,7 +111,7 @@ def calibrate_model(model: Any, folds: Sequence[Fold], y: pd.Series, method: str
     codes = pd.Index(classes).get_indexer(pd.Index(target_array(y, is_classification=True)[rows]))
     calibration = calibrate(probabilities, codes, method, seed)
     if calibration.calibrator is None:
-        return CalibratedModel(model, list(folds), calibration, _describe(calibration))
+        return CalibratedModel(model, list(folds), calibration, _describe(calibration), codes, probabilities)
     ends = np.cumsum([len(fold.rows) for fold in folds])[:-1]
     calibrated_folds = [
         replace(
@@ -103,7 +126,7 @@ def calibrate_model(model: Any, folds: Sequence[Fold], y: pd.Series, method: str
         for fold, calibrated in zip(folds, np.split(calibration.calibrated, ends), strict=True)
     ]
     model = add_calibrator(model, calibration.calibrator)
-    return CalibratedModel(model, calibrated_folds, calibration, _describe(calibration))
+    return CalibratedModel(model, calibrated_folds, calibration, _describe(calibration), codes, probabilities)
 
 
 def add_calibrator(model: Any, calibrator: Any) -> Any:

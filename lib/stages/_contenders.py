@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from lib import metrics
@@ -18,6 +19,7 @@ from lib.errors import DataError
 from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
 from lib.metrics import Predictions
 from lib.stages._fair_rows import NotComparableError, select_unseen_rows
+from lib.stages._hidden_columns import read_hidden_columns, read_row_weights
 from lib.tables import frames
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Comparison:
         Why the production version cannot be compared with the candidates; empty if it can.
     notes : tuple of str
         Sentences about the champion to add to the decision.
+    hidden : DataFrame or None
+        Columns of these test rows that no model sees, such as groups; None if there are none.
     """
 
     test: pd.DataFrame
@@ -76,6 +80,7 @@ class Comparison:
     champion: Contender | None = None
     not_comparable: str = ""
     notes: tuple[str, ...] = ()
+    hidden: pd.DataFrame | None = None
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -93,8 +98,8 @@ def compare(backend: Backend, version: ModelVersion | None, parameters: Paramete
     version : ModelVersion or None
         The production version.
     parameters : Parameters
-        ``candidates``, ``test_data``, ``baseline``, ``target_column``, ``task``, ``primary_metric`` and
-        ``positive_class``.
+        ``candidates``, ``test_data``, ``baseline``, ``target_column``, ``task``, ``primary_metric``,
+        ``positive_class`` and ``weight_column``.
 
     Raises
     ------
@@ -102,14 +107,15 @@ def compare(backend: Backend, version: ModelVersion | None, parameters: Paramete
         If a candidate does not exist or was trained for other test rows, or if a candidate's files were changed. An
         error of the production version is never raised, but stored as ``not_comparable``.
     """
-    test = backend.read_table(parameters.test_data)
+    rows = _TestRows.read(backend, parameters)
     if version is None:
-        return _compare_candidates(backend, test, parameters)
+        return _compare_candidates(backend, rows, parameters)
     try:
         folder = _find_champion(backend, version, parameters)
-        fair_rows, split_note = select_unseen_rows(folder, version, test, backend, parameters)
+        unseen, split_note = select_unseen_rows(folder, version, rows.table, rows.hidden, rows.baseline)
     except Exception as error:  # whatever is wrong with the champion, the candidates are scored
-        return replace(_compare_candidates(backend, test, parameters), not_comparable=_explain(error, version))
+        return replace(_compare_candidates(backend, rows, parameters), not_comparable=_explain(error, version))
+    fair_rows = rows if unseen is None else rows.select(unseen)
     comparison = replace(_compare_candidates(backend, fair_rows, parameters), notes=(split_note,))
     try:
         champion = _score_champion(backend, version, folder, comparison, parameters)
@@ -118,16 +124,46 @@ def compare(backend: Backend, version: ModelVersion | None, parameters: Paramete
     return replace(comparison, champion=champion)
 
 
-def _compare_candidates(backend: Backend, test: pd.DataFrame, parameters: Parameters) -> Comparison:
+@dataclass(frozen=True)
+class _TestRows:
+    """The test rows, their hidden columns and weights, and the baseline."""
+
+    table: pd.DataFrame
+    hidden: pd.DataFrame | None
+    weights: np.ndarray | None
+    baseline: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, backend: Backend, parameters: Parameters) -> _TestRows:
+        """Read the test rows."""
+        baseline = backend.read_json(parameters.baseline)
+        hidden = read_hidden_columns(backend.read_table, baseline, "test")
+        weights = read_row_weights(hidden, "test", parameters)
+        return cls(backend.read_table(parameters.test_data), hidden, weights, baseline)
+
+    def select(self, is_selected: np.ndarray) -> _TestRows:
+        """Return some of the rows."""
+        hidden = None if self.hidden is None else self.hidden[is_selected].reset_index(drop=True)
+        weights = None if self.weights is None else self.weights[is_selected]
+        return _TestRows(self.table[is_selected].reset_index(drop=True), hidden, weights, self.baseline)
+
+
+def _compare_candidates(backend: Backend, rows: _TestRows, parameters: Parameters) -> Comparison:
     """Score the candidates and a no-skill model on the same rows."""
-    candidates = _score_candidates(backend, test, parameters)
+    test = rows.table
+    candidates = tuple(_score_candidates(backend, rows, parameters))
     train_data = backend.tracking.candidate_run(candidates[0].run_id).data.params["train_data"]
     features = [name for name in test.columns if name != parameters.target_column]
     target = backend.read_table(train_data, exclude=features)[parameters.target_column]
+    weights = None
+    if parameters.weight_column:
+        hidden = read_hidden_columns(backend.read_table, rows.baseline, "train")
+        weights = read_row_weights(hidden, "training", parameters)
     answers = candidates[0].predictions
-    guess = predict_no_skill(target, len(test), parameters.metric, answers.classes, answers.positive_class)
-    guess = replace(guess, rows=answers.rows)
-    return Comparison(test, candidates, _make_contender(NO_SKILL, "", guess, test, parameters))
+    guess = predict_no_skill(target, len(test), parameters.metric, answers.classes, answers.positive_class, weights)
+    guess = replace(guess, rows=answers.rows, weights=rows.weights)
+    no_skill = _make_contender(NO_SKILL, "", guess, test, parameters)
+    return Comparison(test, candidates, no_skill, hidden=rows.hidden)
 
 
 def _find_champion(backend: Backend, version: ModelVersion, parameters: Parameters) -> Path:
@@ -155,7 +191,7 @@ def _score_champion(
     class_change = _describe_class_change(predictions, answers, version, parameters)
     if class_change:
         raise NotComparableError(class_change)
-    predictions = replace(predictions, positive_class=answers.positive_class)
+    predictions = replace(predictions, positive_class=answers.positive_class, weights=answers.weights)
     name = f"{CHAMPION} v{version.version}"
     champion = _make_contender(name, version.run_id, predictions, comparison.test, parameters)
     metric = parameters.metric
@@ -173,9 +209,9 @@ def _explain(error: Exception, version: ModelVersion) -> str:
     return f"version {version.version} in production cannot be scored ({_shorten(error)})"
 
 
-def _score_candidates(backend: Backend, test: pd.DataFrame, parameters: Parameters) -> tuple[Contender, ...]:
+def _score_candidates(backend: Backend, rows: _TestRows, parameters: Parameters) -> tuple[Contender, ...]:
     """Return all candidates; those that share a training function have the start of the run id in their names."""
-    candidates = [_score_candidate(backend, run_id, test, parameters) for run_id in parameters.candidates]
+    candidates = [_score_candidate(backend, run_id, rows, parameters) for run_id in parameters.candidates]
     names = [candidate.name for candidate in candidates]
     return tuple(
         replace(candidate, name=f"{candidate.name} {candidate.run_id[:8]}")
@@ -185,9 +221,9 @@ def _score_candidates(backend: Backend, test: pd.DataFrame, parameters: Paramete
     )
 
 
-def _score_candidate(backend: Backend, run_id: str, test: pd.DataFrame, parameters: Parameters) -> Contender:
+def _score_candidate(backend: Backend, run_id: str, rows: _TestRows, parameters: Parameters) -> Contender:
     """Load a candidate's model and score it, after checking that its run used the same data and target."""
-    run = backend.tracking.candidate_run(run_id)
+    run, test = backend.tracking.candidate_run(run_id), rows.table
     source, sha256 = backend.tracking.model_source(run)
     for name in ("test_data", "target_column", "task"):
         if run.data.params.get(name) != parameters[name]:
@@ -200,6 +236,7 @@ def _score_candidate(backend: Backend, run_id: str, test: pd.DataFrame, paramete
     frames.get_column(test, parameters.target_column, where="the test rows")
     with model_files.explain_incompatibility(folder):
         predictions = metrics.predict(model, _drop_target(test, parameters), parameters.task, parameters.positive_class)
+    predictions = replace(predictions, weights=rows.weights)
     return _make_contender(run.data.params["training_function"], run_id, predictions, test, parameters)
 
 

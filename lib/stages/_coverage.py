@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +60,7 @@ def hold_out(
     folds = make_folds(rows.X.iloc[eligible], rows.y.iloc[eligible], split, parameters.task, parameters.seed)
     held_out = eligible[folds[-1][1]]
     training = np.setdiff1d(np.arange(len(rows.y)), held_out)
-    return _select(rows, training), _select(rows, held_out)
+    return rows.select(training), rows.select(held_out)
 
 
 def calibrate(
@@ -172,10 +171,3 @@ def _encode(y: pd.Series, predictions: Predictions) -> np.ndarray:
     """Return the column of each row's class in the probabilities; -1 for a class that the model does not know."""
     columns = {label: column for column, label in enumerate(predictions.class_names)}
     return np.array([columns.get(label, -1) for label in y.tolist()], dtype=int)
-
-
-def _select(rows: ModelRows, positions: np.ndarray) -> ModelRows:
-    """Return some of the training rows, with all test rows."""
-    return replace(
-        rows, X=rows.X.iloc[positions].reset_index(drop=True), y=rows.y.iloc[positions].reset_index(drop=True)
-    )

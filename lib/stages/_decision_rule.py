@@ -41,7 +41,7 @@ def add_rule(
         The unchanged model if the most probable class is to be predicted.
     rule : ThresholdRule, CostRule or None
     """
-    rule = make_rule(parameters, rows.X, rows.y, predict)
+    rule = make_rule(parameters, rows.X, rows.y, predict, rows.weights)
     return (model if rule is None else with_rule(model, rule)), rule
 
 
@@ -67,7 +67,10 @@ def collect_out_of_fold(folds: Sequence[Fold], y: pd.Series) -> OutOfFold:
     probabilities = np.concatenate([fold.predictions.class_probabilities for fold in folds])
     raw = [fold.predictions.rows for fold in folds]
     raw_rows = pd.concat(raw) if all(part is not None for part in raw) else None
-    return OutOfFold(rows, replace(first, labels=labels, probabilities=probabilities, rows=raw_rows))
+    weights = [fold.predictions.weights for fold in folds if fold.predictions.weights is not None]
+    all_weights = np.concatenate(weights) if weights else None
+    merged = replace(first, labels=labels, probabilities=probabilities, rows=raw_rows, weights=all_weights)
+    return OutOfFold(rows, merged)
 
 
 def apply_rule(folds: Sequence[Fold], rule: DecisionRule | None) -> list[Fold]:

@@ -17,6 +17,7 @@ from lib.parameters.thresholds import DEFAULT_THRESHOLD
 from lib.scoring.decision_rules import DecisionRule, ThresholdRule
 
 if TYPE_CHECKING:
+    from lib.backends.base import Backend
     from lib.parameters import Parameters
     from lib.stages._contenders import Contender
 
@@ -28,6 +29,13 @@ class Display:
     name: str
     content: charts.Chart | charts.Table
     caption: str
+
+    def log(self, backend: Backend) -> None:
+        """Log the table or chart to the active MLflow run."""
+        if isinstance(self.content, charts.Chart):
+            backend.tracking.log_chart(self.content, self.name)
+        else:
+            backend.tracking.log_table(self.content, self.name)
 
 
 _OUTCOMES_CAPTION = (
@@ -79,7 +87,10 @@ def _binary_displays(
     y = test[parameters.target_column]
     costs = read_binary_costs(parameters, best.predictions.class_names) if has_costs(parameters) else None
     amounts = read_amounts(test, parameters.cost_column) if parameters.cost_column else None
-    rows = {each.name: make_binary_rows(y, each.predictions, costs, amounts) for each in contenders}
+    rows = {
+        each.name: make_binary_rows(y, each.predictions, costs, amounts, each.predictions.weights)
+        for each in contenders
+    }
     is_called = {each.name: each.predictions.labels == each.predictions.positive_class for each in contenders}
     outcomes = charts.Table(make_outcome_table(rows, is_called))
     outcomes.insert(0, "threshold", [_threshold_text(each.predictions.rule) for each in contenders] + ["", ""])
@@ -120,18 +131,21 @@ def _threshold_text(rule: DecisionRule | None) -> str:
 def _multiclass_costs(contenders: Sequence[Contender], y: pd.Series, classes: list, parameters: Parameters) -> Display:
     """Return the cost of each contender's decisions, and the lowest cost of always predicting one class."""
     matrix = read_cost_matrix(parameters.costs, classes, parameters.target_column)
-    totals = {each.name: _total_cost(y.to_numpy(), each.predictions.labels, classes, matrix) for each in contenders}
-    constants = {label: _total_cost(y.to_numpy(), np.full(len(y), label), classes, matrix) for label in classes}
+    given = contenders[0].predictions.weights
+    truth, weights = y.to_numpy(), np.ones(len(y)) if given is None else given
+    totals = {each.name: _total_cost(truth, each.predictions.labels, weights, classes, matrix) for each in contenders}
+    constants = {label: _total_cost(truth, np.full(len(y), label), weights, classes, matrix) for label in classes}
     cheapest = min(constants, key=lambda label: constants[label])
     totals[f"always {cheapest}"] = constants[cheapest]
     table = charts.Table(
-        {"cost": totals, "cost per row": {name: total / len(y) for name, total in totals.items()}}
+        {"cost": totals, "cost per row": {name: total / weights.sum() for name, total in totals.items()}}
     ).rename_axis("decisions of")
     return _label("decisions", "Costs", table, _MULTICLASS_CAPTION)
 
 
-def _total_cost(truth: np.ndarray, labels: np.ndarray, classes: list, matrix: CostMatrix) -> float:
-    """Return the cost of all predicted labels."""
+def _total_cost(truth: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: list, matrix: CostMatrix) -> float:
+    """Return the cost of all predicted labels, each times the weight of its row."""
     positions = {label: position for position, label in enumerate(classes)}
     pairs = zip(truth.tolist(), labels.tolist(), strict=True)
-    return float(sum(matrix[positions[actual]][positions[predicted]] for actual, predicted in pairs))
+    costs = np.array([matrix[positions[actual]][positions[predicted]] for actual, predicted in pairs])
+    return float(costs @ weights)

@@ -11,10 +11,12 @@ from lib.evaluation import comparison as statistics
 from lib.evaluation.gates import Evidence
 from lib.evaluation.selection import estimate_winner_score
 from lib.stages._contenders import Comparison, Contender
+from lib.stages._gate_measurements import make_measurements
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lib.backends.base import Backend
     from lib.parameters import Parameters
 
 
@@ -25,7 +27,9 @@ class EvaluateHooks(Protocol):
         """Return why the best candidate must not go to production, or an empty string."""
 
 
-def collect_evidence(hooks: EvaluateHooks, best: Contender, comparison: Comparison, parameters: Parameters) -> Evidence:
+def collect_evidence(
+    hooks: EvaluateHooks, best: Contender, comparison: Comparison, backend: Backend, parameters: Parameters
+) -> Evidence:
     """Measure the best candidate for the gates.
 
     Parameters
@@ -35,6 +39,7 @@ def collect_evidence(hooks: EvaluateHooks, best: Contender, comparison: Comparis
     best : Contender
         The candidate with the best score on the test rows.
     comparison : Comparison
+    backend : Backend
     parameters : Parameters
         ``primary_metric``, ``target_column`` and ``seed``.
 
@@ -64,6 +69,7 @@ def collect_evidence(hooks: EvaluateHooks, best: Contender, comparison: Comparis
         against_champion=against_champion,
         not_comparable=comparison.not_comparable,
         objection=_ask_pipeline(hooks, best, comparison, parameters),
+        measurements=make_measurements(best, comparison, backend, parameters),
     )
 
 

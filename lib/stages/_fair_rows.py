@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lib.backends.models import ModelVersion
 from lib.scoring.model_folder import BASELINE_FILE
 from lib.tables.split import rules
-
-if TYPE_CHECKING:
-    from lib.backends.base import Backend
-    from lib.parameters import Parameters
 
 _MIN_UNSEEN_ROWS = 20
 
@@ -24,25 +22,27 @@ class NotComparableError(Exception):
 
 
 def select_unseen_rows(
-    folder: Path, version: ModelVersion, test: pd.DataFrame, backend: Backend, parameters: Parameters
-) -> tuple[pd.DataFrame, str]:
-    """Return the test rows that the champion did not train on, and a note if its split differs from the current one.
+    folder: Path,
+    version: ModelVersion,
+    test: pd.DataFrame,
+    hidden: pd.DataFrame | None,
+    baseline: Mapping[str, Any],
+) -> tuple[np.ndarray | None, str]:
+    """Return which test rows the champion did not train on, and a note if its split differs from the current one.
 
-    If the split rules differ, the champion's own rule, stored with its model, identifies the rows that it did not train
-    on. Rules of earlier releases are applied as they were.
+    The selection is None if all test rows can be compared. If the split rules differ, the champion's own rule, stored
+    with its model, identifies the rows that it did not train on. Rules of earlier releases are applied as they were.
     """
-    baseline = backend.read_json(parameters.baseline)
     stored = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8")).get("split")
     if stored is not None and stored == baseline.get("split"):
-        return test, ""
-    keys_uri = baseline.get("test_keys")
-    with_keys = test.assign(**backend.read_table(keys_uri)) if keys_uri else test
+        return None, ""
+    with_keys = test if hidden is None else test.assign(**hidden)
     champion_rule = None if stored is None else rules.rule_from_dict(stored)
     if champion_rule is None or not {*champion_rule.columns} <= {*with_keys.columns}:
-        return test, f"Version {version.version} used another split and may have trained on some of these test rows."
+        return None, f"Version {version.version} used another split and may have trained on some of these test rows."
     unseen = champion_rule.is_test(with_keys)
     if unseen.all():  # only a few rows next to the boundary changed sides, if any
-        return test, ""
+        return None, ""
     if unseen.sum() < min(_MIN_UNSEEN_ROWS, len(test) / 2):
         raise NotComparableError(
             f"version {version.version} in production was trained on {(~unseen).sum()} of the {len(test)} current test "
@@ -50,9 +50,8 @@ def select_unseen_rows(
             f"{_describe_rule(champion_rule)}. Without key_columns, rows are split by all features, so a new column or "
             "a change to prepare_data changes the split"
         )
-    selected = test[unseen].reset_index(drop=True)
-    return selected, (
-        f"Version {version.version} used another split, so all models were scored on the {len(selected):,} test rows "
+    return np.asarray(unseen), (
+        f"Version {version.version} used another split, so all models were scored on the {unseen.sum():,} test rows "
         "that it did not train on."
     )
 

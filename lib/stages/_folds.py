@@ -7,7 +7,7 @@ split by a hash of all features, and leave out classes with too few rows instead
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from lib import metrics
+from lib.evaluation.out_of_fold import fit_rows
 from lib.metrics import Metric, Predictions
 from lib.tables.split.row_hash import row_hash
 
@@ -39,12 +40,13 @@ class Fold:
 
 
 def cross_validate(
-    fit: Callable[[pd.DataFrame, pd.Series], Any],
+    fit: Callable[..., Any],
     X: pd.DataFrame,
     y: pd.Series,
     fold_count: int,
     min_rows: int,
     parameters: Parameters,
+    weights: np.ndarray | None = None,
 ) -> list[Fold]:
     """Train models on all folds except one, and predict the rows of that fold.
 
@@ -54,7 +56,7 @@ def cross_validate(
     Parameters
     ----------
     fit : callable
-        Returns a model fitted on features and target.
+        Returns a model fitted on features and target, and on the weights if there are some.
     X : DataFrame of shape (rows, columns)
     y : Series of shape (rows,)
     fold_count : int
@@ -62,6 +64,8 @@ def cross_validate(
         Further folds are left out once this number of rows is predicted.
     parameters : Parameters
         ``task``, ``positive_class`` and ``seed``.
+    weights : ndarray of shape (rows,), optional
+        Weight of each row in the fits and in metrics; 1 by default.
 
     Returns
     -------
@@ -82,8 +86,9 @@ def cross_validate(
             break
         test = fold_rows[positions]
         train = np.setdiff1d(rows, test)
-        model = fit(X.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True))
-        folds.append(Fold(test, metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)))
+        model = fit_rows(fit, X, y, train, weights)
+        predictions = metrics.predict(model, X.iloc[test], parameters.task, parameters.positive_class)
+        folds.append(Fold(test, replace(predictions, weights=None if weights is None else weights[test])))
     return folds
 
 

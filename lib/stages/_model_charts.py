@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib import charts, metrics
+from lib.evaluation.no_skill import predict_no_skill
 from lib.metrics import Metric, Predictions
 from lib.stages._model_rows import ModelRows
 
@@ -59,13 +60,15 @@ def draw_charts(
         ``residuals``, or ``curves`` and ``confusion_matrix``; ``importance`` if requested.
     """
     figures = {}
+    classes, positive = predictions.classes, predictions.positive_class
+    no_skill = predict_no_skill(rows.y, len(rows.y_test), parameters.metric, classes, positive, rows.weights)
     if parameters.task == "regression":
-        figures["residuals"] = charts.residuals(rows.y_test, predictions)
+        figures["residuals"] = charts.residuals(rows.y_test, predictions, no_skill)
         charts.label(figures["residuals"], "Predictions and errors on the test rows", QUALITY_CAPTIONS[parameters.task])
     else:
         figures["curves"] = charts.roc_and_precision_recall(rows.y_test, predictions)
         charts.label(figures["curves"], "Curves on the test rows", QUALITY_CAPTIONS[parameters.task])
-        figures["confusion_matrix"] = charts.confusion_matrix(rows.y_test, predictions)
+        figures["confusion_matrix"] = charts.confusion_matrix(rows.y_test, predictions, no_skill)
     if with_importance:
         importances = permutation_importance(model, rows.X_test, rows.y_test, parameters.metric, parameters)
         figures["importance"] = charts.column_importance(importances, parameters.metric)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from lib import metrics
 from lib.errors import ParameterError
 from lib.schema.table_schema import FEATURE_SCHEMA, TableSchema
+from lib.stages._hidden_columns import read_hidden_columns, read_row_weights
 from lib.tables import cleaning, frames
 from lib.tables.quality import privacy
 
@@ -31,15 +33,24 @@ class ModelRows:
         Raw columns of the training rows and of the test rows.
     y, y_test : Series of shape (rows,)
         The target of the training rows and of the test rows.
+    weights, weights_test : ndarray of shape (rows,) or None
+        Weight of each row; None without ``weight_column``.
+    hidden : DataFrame or None
+        Columns of the training rows that models do not see, such as keys of the split; None if there are none.
     """
 
     X: pd.DataFrame
     y: pd.Series
     X_test: pd.DataFrame
     y_test: pd.Series
+    weights: np.ndarray | None = None
+    weights_test: np.ndarray | None = None
+    hidden: pd.DataFrame | None = None
 
     @classmethod
-    def read(cls, read: Callable[[str], pd.DataFrame], parameters: Parameters) -> ModelRows:
+    def read(
+        cls, read: Callable[[str], pd.DataFrame], parameters: Parameters, baseline: Mapping[str, Any] | None = None
+    ) -> ModelRows:
         """Read the training and test rows, and separate the target from the features.
 
         Parameters
@@ -47,7 +58,9 @@ class ModelRows:
         read : callable
             Returns the table at a URI.
         parameters : Parameters
-            ``train_data``, ``test_data``, ``target_column``, ``task`` and ``primary_metric``.
+            ``train_data``, ``test_data``, ``target_column``, ``task``, ``primary_metric`` and ``weight_column``.
+        baseline : mapping, optional
+            The baseline from preprocess. Without it, there are neither weights nor hidden columns.
 
         Raises
         ------
@@ -61,7 +74,27 @@ class ModelRows:
         y, y_test = (frames.get_column(rows, target, where=_SOURCE) for rows in sides)
         X, X_test = (cleaning.drop_columns(rows, [target], where=_SOURCE) for rows in sides)
         _check_primary_metric(pd.concat([y, y_test]), parameters)
-        return cls(X, y, X_test, y_test)
+        if baseline is None:
+            return cls(X, y, X_test, y_test)
+        hidden, hidden_test = (read_hidden_columns(read, baseline, side) for side in ("train", "test"))
+        weights = read_row_weights(hidden, "training", parameters)
+        weights_test = read_row_weights(hidden_test, "test", parameters)
+        return cls(X, y, X_test, y_test, weights, weights_test, hidden)
+
+    @property
+    def split_keys(self) -> pd.DataFrame:
+        """The training rows with the hidden columns, by which a split may have divided the rows."""
+        return self.X if self.hidden is None else self.X.assign(**self.hidden)
+
+    def select(self, positions: np.ndarray) -> ModelRows:
+        """Return some of the training rows, with all test rows."""
+        return replace(
+            self,
+            X=self.X.iloc[positions].reset_index(drop=True),
+            y=self.y.iloc[positions].reset_index(drop=True),
+            weights=None if self.weights is None else self.weights[positions],
+            hidden=None if self.hidden is None else self.hidden.iloc[positions].reset_index(drop=True),
+        )
 
     @property
     def all_features(self) -> pd.DataFrame:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 # Metric and lowest score of a nearly perfect model. Unlike accuracy, ROC AUC does not depend on the class shares.
-_SUSPICIOUS_SCORES = {
+SUSPICIOUS_SCORES = {
     "binary": ("roc_auc", 0.999),
     "multiclass": ("roc_auc_ovr_macro", 0.9999),
     "regression": ("r2", 0.99),
@@ -33,7 +33,7 @@ def describe_correction(best: Contender, evidence: Evidence, comparison: Compari
 
 def describe_suspicion(best: Contender, parameters: Parameters) -> str:
     """Return a sentence about a score that is nearly perfect, which few honest tables allow; empty for others."""
-    name, threshold = _SUSPICIOUS_SCORES[parameters.task]
+    name, threshold = SUSPICIOUS_SCORES[parameters.task]
     score = best.scores[name]
     if not score >= threshold:  # NaN is not suspicious
         return ""

@@ -53,8 +53,11 @@ def make_score_table(
     if training is not None:
         columns["training rows"] = [task_metric.score(*training) for task_metric in task_metrics]
     y_test, predictions = test
-    guess = predict_no_skill(train_target, len(y_test), metric, predictions.classes, predictions.positive_class)
-    guess = replace(guess, rows=predictions.rows)
+    train_weights = None if training is None else training[1].weights
+    guess = predict_no_skill(
+        train_target, len(y_test), metric, predictions.classes, predictions.positive_class, train_weights
+    )
+    guess = replace(guess, rows=predictions.rows, weights=predictions.weights)
     columns[NO_SKILL] = [task_metric.score(y_test, guess) for task_metric in task_metrics]
     columns["direction"] = [task_metric.direction for task_metric in task_metrics]
     table = charts.Table(columns).set_index("metric")

@@ -65,10 +65,10 @@ def _format_cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def hash_tables(train: pd.DataFrame, test: pd.DataFrame) -> str:
+def hash_tables(*tables: pd.DataFrame) -> str:
     """Return a hash of training and test rows. Their folder is named by it, so equal rows are stored once."""
     state = hashlib.blake2b(digest_size=8)
-    for digest in cores.map_threads(_hash_column, [values for side in (train, test) for _, values in side.items()]):
+    for digest in cores.map_threads(_hash_column, [values for table in tables for _, values in table.items()]):
         state.update(digest)
     return state.hexdigest()
 

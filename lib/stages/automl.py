@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib import charts, metrics
-from lib.automl import LEADERBOARD
+from lib.automl import DONE, LEADERBOARD
 from lib.errors import ParameterError
-from lib.evaluation.out_of_fold import OutOfFold
+from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
+from lib.evaluation.out_of_fold import OutOfFold, divide_rows
+from lib.metrics import Metric, Predictions
 from lib.scoring.model import EXPLANATION
 from lib.stages import _features
 from lib.stages._decision_rule import add_rule, rule_metrics
@@ -38,6 +40,7 @@ PARAMETERS = (
     "primary_metric",
     "metrics",
     "automl_engine",
+    "automl_presets",
     "automl_budget_minutes",
     "automl_memory_gb",
     "max_trials",
@@ -50,6 +53,7 @@ PARAMETERS = (
     "threshold",
     "costs",
     "cost_column",
+    "weight_column",
     "threads",
     "seed",
 )
@@ -72,6 +76,7 @@ _LOGGED_PARAMETERS = (
     "positive_class",
     "threads",
     "automl_engine",
+    "automl_presets",
     "automl_budget_minutes",
     "max_trials",
     "allowed_models",
@@ -152,15 +157,15 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
         If the primary metric is undefined for the target.
     """
     metric = parameters.metric
-    rows = ModelRows.read(backend.read_table, parameters)
     baseline = backend.read_json(parameters.baseline)
-    schema = get_feature_schema(baseline)
+    rows = ModelRows.read(backend.read_table, parameters, baseline)
+    schema, division = get_feature_schema(baseline), divide_rows(rows.split_keys, _find_split(rows, baseline))
     step = _features.make_step(hooks)
     if step is not None:
         step = _features.fit_step(step, rows.X, rows.y)
         _features.check_rows_are_independent(step, rows.X_test)
     with _features.explained():
-        result = backend.search().run(parameters.train_data, parameters.test_data, print, schema, step)
+        result = backend.search().run(parameters.train_data, parameters.test_data, print, schema, step, division)
     if result.warning:
         print(f"Warning: {result.warning}")
 
@@ -181,12 +186,14 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)
-    figures["progress"] = charts.search_progress(result.leaderboard, metric)
+    no_skill = _make_no_skill_row(rows, predictions, parameters)
+    figures["progress"] = charts.search_progress(result.leaderboard, metric, no_skill["score"])
 
     _log_parameters(result, parameters, step.name if step is not None else "")
     _log_metrics(result, scores, rows, rule_metrics(rule))
     _log_trials(backend, result, run_id)
-    backend.tracking.log_table(result.leaderboard, "leaderboard")
+    leaderboard = add_no_skill(result.leaderboard, no_skill, metric)
+    backend.tracking.log_table(leaderboard, "leaderboard")
     backend.tracking.log_table(scores, "scores")
     for name, chart in figures.items():
         backend.tracking.log_chart(chart, name)
@@ -194,7 +201,7 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
         baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
     _log_best_model(backend, result, rows, baseline, parameters)
 
-    leaderboard = charts.Table(result.leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
+    leaderboard = charts.Table(leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
     leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
     charts.label(leaderboard, "Models of the search")
     charts.label(scores, "Scores of the best model of the search")
@@ -202,7 +209,7 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
     searched = {"search_seconds": result.seconds, "model_count": len(leaderboard), **rule_metrics(rule)}
     return Winner(
         title=make_title("AutoML", parameters),
-        verdict=f"{result.best} is the best of {len(leaderboard)} models: {describe_score(scores, metric)}",
+        verdict=f"{result.best} is the best of {len(result.leaderboard)} models: {describe_score(scores, metric)}",
         notes=describe_metrics(rows.y_test, predictions, parameters.task),
         run_id=run_id,
         leaderboard=leaderboard,
@@ -211,6 +218,30 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
         importance=figures.get("importance", _IMPORTANCE_NOT_MEASURED),
         facts={"model": result.best, **describe_candidate("automl", scores, metric, searched)},
     )
+
+
+def _find_split(rows: ModelRows, baseline: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the rule of a split by keys or by time, which the folds of the search must respect; None for others."""
+    rule: dict[str, Any] | None = baseline.get("split")
+    is_by_features = rule is not None and "cut" not in rule and {*rows.X.columns} <= {*rule["columns"]}
+    return None if is_by_features else rule
+
+
+def add_no_skill(leaderboard: pd.DataFrame, no_skill: dict[str, Any], metric: Metric) -> pd.DataFrame:
+    """Return a leaderboard with a row for the no-skill model, at the place that its score has."""
+    row = pd.DataFrame([no_skill], index=pd.Index([NO_SKILL], name=leaderboard.index.name))
+    table = pd.concat([leaderboard, row.reindex(columns=leaderboard.columns)])
+    return table.loc[metric.rank(table["score"].to_dict())]
+
+
+def _make_no_skill_row(rows: ModelRows, predictions: Predictions, parameters: Parameters) -> dict[str, Any]:
+    """Return the no-skill model's row of the leaderboard; its validation rows are all training rows."""
+    metric = parameters.metric
+    row: dict[str, Any] = {"family": NO_SKILL, "weight": 0.0, "outcome": DONE}
+    for name, y in (("validation", rows.y), ("test", rows.y_test)):
+        guess = predict_no_skill(rows.y, len(y), metric, predictions.classes, predictions.positive_class)
+        row |= {f"{name} {each.name}": each.score(y, guess) for each in metrics.for_task(parameters.task)}
+    return row | {"score": row[f"validation {metric.name}"]}
 
 
 def _held_out_predictions(result: SearchResult, parameters: Parameters) -> OutOfFold:

@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lib import charts
 from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
-from lib.evaluation.gates import (
-    BLOCKED,
-    KEPT,
-    WAIVED,
-    AcceptGate,
-    ChampionGate,
-    Evidence,
-    FiniteScoreGate,
-    GateResult,
-    MinScoreGate,
-    NoSkillGate,
-    check_all,
-)
+from lib.evaluation.gates import BLOCKED, KEPT, Evidence, GateResult, check_all, make_gates
 from lib.evaluation.wording import describe_in_words
 from lib.evidence.card import CARD, make_card
 from lib.invocation import command
@@ -34,6 +22,7 @@ from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._explanations import explain
 from lib.stages._facts import describe_evaluation
 from lib.stages._features import check_candidate
+from lib.stages._groups import show_groups
 from lib.stages._lineage import describe_models
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
@@ -58,6 +47,9 @@ PARAMETERS = (
     "min_score",
     "promote_if",
     "margin",
+    "gates",
+    "key_columns",
+    "weight_column",
     "waivers",
     "card",
     "seed",
@@ -179,25 +171,18 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
 
     best_name = _rank(comparison.candidates, metric)[0]
     best = next(candidate for candidate in comparison.candidates if candidate.name == best_name)
-    evidence = collect_evidence(hooks, best, comparison, parameters)
-    gates = (
-        FiniteScoreGate(),
-        NoSkillGate(),
-        MinScoreGate(parameters.min_score),
-        ChampionGate(parameters.promote_if, parameters.margin),
-        AcceptGate(),
-    )
-    results = check_all(gates, evidence, parameters.waivers)
+    evidence = collect_evidence(hooks, best, comparison, backend, parameters)
+    results = check_all(make_gates(parameters), evidence, parameters.waivers)
     table = _make_table(comparison.contenders, metric)
     side_by_side = charts.candidate_scores(
         _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
     )
     y_test = comparison.test[parameters.target_column]
     draw = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
-    best_chart = draw(y_test, best.predictions)
+    best_chart = draw(y_test, best.predictions, comparison.no_skill.predictions)
     by_name = {contender.name: contender for contender in comparison.contenders}
     ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
-    worth = show_worth(best, ranked, comparison.test, parameters)
+    worth = show_worth(best, ranked, comparison.test, parameters) + show_groups(best, comparison, parameters)
     explanations = explain(best, comparison.test, backend, parameters)
 
     check_candidate(backend, best.run_id, comparison.test.drop(columns=parameters.target_column))
@@ -210,7 +195,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     words = describe_in_words(y_test.to_numpy(), best.predictions, comparison.no_skill.predictions, str(y_test.name))
     warnings = [describe_suspicion(best, parameters), describe_fold_gap(best, backend, parameters)]
     correction = describe_correction(best, evidence, comparison)
-    waivers = [f"{result.gate} is {result.limit.partition('; ')[2]}." for result in results if result.verdict == WAIVED]
+    waivers = [f"{result.gate} is {result.permission}." for result in results if result.waiver]
     inputs = [name for name in comparison.test.columns if name != parameters.target_column]
     added = describe_added_columns(inputs, backend.read_json(parameters.baseline))
     sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes, added]
@@ -256,7 +241,10 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
 
 def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
     """Return a row for each gate: its verdict, what it measured and its limit."""
-    rows = [(result.gate, result.verdict, result.measured, result.limit) for result in results]
+    rows = [
+        (result.gate, result.verdict, result.measured, "; ".join(filter(None, [result.limit, result.permission])))
+        for result in results
+    ]
     table = charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
     charts.label(table, "Gates", "What each gate measured, its limit, and its verdict.", section="gates")
     return table
@@ -338,16 +326,15 @@ def _log(
     )
     tags = {"decision": evaluation.decision, "production_version": evaluation.facts["production"]}
     tags |= {f"gate.{result.gate}": result.verdict for result in results}
+    tags |= {f"waiver.{result.gate}": result.permission for result in results if result.waiver}
     mlflow.set_tags(tags)
+    mlflow.log_dict({"gates": [result.to_dict() for result in results]}, "gates.json")
     backend.tracking.log_table(evaluation.gates, "gates")
     backend.tracking.log_table(evaluation.table, "contenders")
     backend.tracking.log_chart(evaluation.side_by_side, "contenders")
     backend.tracking.log_chart(evaluation.best, "best")
     for display in (*evaluation.worth, *evaluation.explanations):
-        if isinstance(display.content, charts.Chart):
-            backend.tracking.log_chart(display.content, display.name)
-        else:
-            backend.tracking.log_table(display.content, display.name)
+        display.log(backend)
 
 
 def _log_card(evaluation: Evaluation, best: Contender, backend: Backend, parameters: Parameters) -> None:

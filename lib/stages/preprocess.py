@@ -51,6 +51,8 @@ PARAMETERS = (
     "task",
     "drop_columns",
     "key_columns",
+    "groups",
+    "weight_column",
     "split",
     "month_first",
     "time_column",
@@ -153,8 +155,8 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         _remember_private_values(engine, parameters)
         sizes.add_reading(engine.reading, parameters)
         index_columns = prepared_table.find_index_columns(engine, parameters)
-        violations, quarantine = contracts.apply(engine, parameters)
-        sizes.add_quarantine(engine.reading, *quarantine)
+        contract = contracts.apply(engine, parameters)
+        sizes.add_quarantine(engine.reading, contract.quarantined, contract.quarantine)
         table = prepared_table.prepare(engine, index_columns, parameters)
         sizes.add_prepared(table)
         schema = _derive_schema(engine, table, parameters)
@@ -172,6 +174,7 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         ranges = {name: statistics.get(name, {}) | ends for name, ends in find_text_ranges(train, schema).items()}
         baseline["columns"] = {**statistics, **ranges}
         baseline = privacy.hide_values(baseline, parameters.private_columns)
+        baseline |= contract.to_baseline()
         baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}
         columns = charts.Table(
             _train_test.describe_columns(train, schema, parameters.show_rows, parameters.private_columns)
@@ -179,12 +182,12 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         balance = charts.target_distribution(train[parameters.target_column], parameters.task)
         outputs = write()
     charts.label(sizes_table := sizes.to_table(), "Rows and columns after each step")
-    charts.label(violations, "Violations of the data contract")
+    charts.label(contract.violations, "Violations of the data contract")
     charts.label(columns, "Columns of the training rows")
     charts.label(balance, "Distribution of the target", _BALANCE_CAPTIONS[parameters.task])
     facts = describe_table(baseline, engine.reading.rows, len(split.test), parameters.target_column)
-    # Models must not see these columns, but a split rule needs them to find the test rows of earlier models.
-    baseline["test_keys"] = outputs.test_keys
+    # Models must not see these columns. A split rule needs them to find the test rows of earlier models.
+    baseline |= {"train_keys": outputs.train_keys, "test_keys": outputs.test_keys}
     return Preprocessed(
         title=make_title("Preprocess", parameters),
         verdict=_make_verdict(split, parameters),
@@ -193,13 +196,13 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         test_data=outputs.test_data,
         baseline=backend.write_json(baseline, f"{outputs.folder}/baseline.json"),
         sizes=sizes_table,
-        violations=violations,
+        violations=contract.violations,
         columns=columns,
         balance=balance,
         facts={
             **facts,
             "contract": parameters.contract or "",
-            "broken_rules": int((violations["to_allow"] != "").sum()),
+            "broken_rules": int((contract.violations["to_allow"] != "").sum()),
         },
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -21,8 +23,10 @@ from lib.scoring.model import EXPLANATION
 from lib.secrets import known_values
 from lib.stages import _calibration, _coverage, _features, _folds
 from lib.stages._decision_rule import add_rule, apply_rule, collect_out_of_fold, rule_metrics
+from lib.stages._decision_worth import Display
 from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._facts import describe_candidate
+from lib.stages._hyperparameter_search import search_hyperparameters
 from lib.stages._model_charts import IMPORTANCE_CAPTION, QUALITY_CAPTIONS, draw_charts
 from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
 from lib.stages._results import Figures, StageResult, make_title
@@ -42,7 +46,10 @@ PARAMETERS = (
     "month_first",
     "positive_class",
     "hyperparameters",
+    "search_minutes",
+    "max_trials",
     "class_weight",
+    "weight_column",
     "primary_metric",
     "metrics",
     "cross_validation_folds",
@@ -73,6 +80,7 @@ _LOGGED_PARAMETERS = (
     "positive_class",
     "threads",
     "class_weight",
+    "weight_column",
     "threshold",
     "costs",
     "cost_column",
@@ -112,6 +120,8 @@ class Candidate(StageResult):
     notes : tuple of str
     facts : mapping
         Scores, threshold and calibration errors.
+    displays : tuple of Display
+        The search over hyperparameters and the calibration of probabilities, if there are any.
     """
 
     title: str
@@ -123,6 +133,7 @@ class Candidate(StageResult):
     task: str
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    displays: tuple[Display, ...] = ()
 
     def main_table(self) -> charts.Table:
         """Return the scores."""
@@ -130,8 +141,12 @@ class Candidate(StageResult):
 
     @property
     def figures(self) -> Figures:
-        """Quality and importance, with captions for the task."""
-        return Figures((self.quality, QUALITY_CAPTIONS[self.task]), (self.importance, IMPORTANCE_CAPTION))
+        """Quality, importance and, if there are some, the search and the calibration, with captions for the task."""
+        return Figures(
+            (self.quality, QUALITY_CAPTIONS[self.task]),
+            (self.importance, IMPORTANCE_CAPTION),
+            *((display.content, display.caption) for display in self.displays),
+        )
 
 
 def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str) -> Candidate:
@@ -161,12 +176,14 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
     import mlflow
 
     name, metric = parameters.training_function, parameters.metric
-    rows = ModelRows.read(_read_sample if parameters.engine == "dask" else backend.read_table, parameters)
+    baseline = backend.read_json(parameters.baseline)
+    if parameters.engine == "dask":
+        rows = ModelRows.read(_read_sample, parameters)
+    else:
+        rows = ModelRows.read(backend.read_table, parameters, baseline)
     step = _features.make_step(hooks)
     function = _features.with_features(hooks.training_function(name), step)
-    hyperparameters = parameters.hyperparameters.get(name) or {}
     threads = parameters.threads or cores.available()
-    baseline = backend.read_json(parameters.baseline)
     all_features = rows.all_features
     rows, calibration_rows = _coverage.hold_out(rows, baseline.get("split"), parameters)
     _check_class_weight(rows.y, parameters)
@@ -178,37 +195,52 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         parameters.month_first,
         get_feature_schema(baseline),
         parameters.class_weight or None,
+        rows.weights,
     )
 
-    def fit_fold(X: pd.DataFrame, y: pd.Series) -> Any:
-        return function(X, y, request, **hyperparameters)
+    def fit(chosen: Mapping[str, Any], X: pd.DataFrame, y: pd.Series, weights: np.ndarray | None = None) -> Any:
+        return function(X, y, replace(request, row_weights=weights), **chosen)
 
     if step is not None:
         _features.check_rows_are_independent(_features.fit_step(step, rows.X, rows.y), rows.X_test)
     with _explain_errors(parameters):
-        folds = _cross_validate(fit_fold, rows.X, rows.y, baseline, parameters)
+        search = search_hyperparameters(function, fit, rows, baseline.get("split"), parameters)
+        hyperparameters = search.hyperparameters
+        fit_fold = functools.partial(fit, hyperparameters)
+        folds = _cross_validate(fit_fold, rows, baseline, parameters)
         started = time.perf_counter()
         model = _fit(function, rows, request, hyperparameters, parameters, has_features=step is not None)
         fit_seconds = time.perf_counter() - started
-    notes: tuple[str, ...] = ()
+    notes, displays = search.notes, search.show(name, metric)
     calibration_errors: dict[str, float] = {}
     if _calibration.is_requested(parameters):
         result = _calibration.calibrate_model(model, folds, rows.y, parameters.calibration, parameters.seed)
-        model, folds, notes, calibration_errors = result.model, result.folds, (result.note,), result.errors
+        model, folds, calibration_errors = result.model, result.folds, result.errors
+        notes, displays = (*notes, result.note), (*displays, *result.show())
 
     def predict() -> OutOfFold:
         if folds:  # calibrated like the model
             return collect_out_of_fold(folds, rows.y)
         return predict_out_of_fold(
-            fit_fold, rows.X, rows.y, baseline.get("split"), parameters.task, parameters.positive_class, parameters.seed
+            fit_fold,
+            rows.X,
+            rows.y,
+            baseline.get("split"),
+            parameters.task,
+            parameters.positive_class,
+            parameters.seed,
+            rows.split_keys,
+            rows.weights,
         )
 
     with _explain_errors(parameters):
         model, rule = add_rule(model, rows, predict, parameters)
     coverage = _coverage.calibrate(model, rows, calibration_rows, parameters)
     predictions = metrics.predict(model, rows.X_test, parameters.task, parameters.positive_class)
+    predictions = replace(predictions, weights=rows.weights_test)
     train_predictions = metrics.predict(model, rows.X, parameters.task, parameters.positive_class)
     own = parameters.own_metrics
+    train_predictions = replace(train_predictions, weights=rows.weights)
     training = (rows.y, train_predictions)
     scores = make_score_table((rows.y_test, predictions), training, rows.y, metric, parameters.task, own)
     if folds and _shows_folds(rows.X, parameters):
@@ -226,6 +258,9 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         backend.tracking.log_chart(chart, chart_name)
     backend.tracking.log_table(scores, "scores")
     charts.label(scores, f"Scores of {name}")
+    search.log(backend, run_id, name, metric)
+    for display in displays:
+        display.log(backend)
     baseline = _coverage.add_to_baseline(baseline, coverage)
     baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
     backend.tracking.log_model(model, make_examples(rows, baseline, parameters), all_features, baseline)
@@ -243,6 +278,7 @@ def run(hooks: TrainHooks, backend: Backend, parameters: Parameters, run_id: str
         importance=figures["importance"],
         task=parameters.task,
         facts=describe_candidate(name, scores, metric, {**calibration_errors, **sizes, **threshold}),
+        displays=displays,
     )
 
 
@@ -263,20 +299,20 @@ def _shows_folds(X: pd.DataFrame, parameters: Parameters) -> bool:
 
 
 def _cross_validate(
-    fit: Callable[[pd.DataFrame, pd.Series], Any],
-    X: pd.DataFrame,
-    y: pd.Series,
+    fit: Callable[..., Any],
+    rows: ModelRows,
     baseline: dict[str, Any],
     parameters: Parameters,
 ) -> list[_folds.Fold]:
     """Return predictions on random folds, for the fold scores and the calibration; empty if neither needs them."""
+    X = rows.X
     needs_scores = _shows_folds(X, parameters)
     needs_calibration = _calibration.is_requested(parameters) and len(X) <= _calibration.MAX_TRAINING_ROWS
     if not (needs_scores or needs_calibration) or not _folds.allows_random_folds(baseline.get("split"), X):
         return []
     fold_count = parameters.cross_validation_folds or _calibration.DEFAULT_FOLDS
     min_rows = len(X) if needs_scores else _calibration.MIN_ROWS
-    return _folds.cross_validate(fit, X, y, fold_count, min_rows, parameters)
+    return _folds.cross_validate(fit, X, rows.y, fold_count, min_rows, parameters, rows.weights)
 
 
 def _fit(

@@ -48,6 +48,8 @@ class TrainingRequest:
         How each column is read. Columns without a schema are inferred from the training rows.
     class_weight : "balanced", mapping of str to float, or None
         Weights of the rows by class, see `sample_weights`; None for equal weights.
+    row_weights : ndarray of shape (rows,) or None
+        Weight of each row of this fit; None for equal weights.
     """
 
     task: str
@@ -57,21 +59,32 @@ class TrainingRequest:
     month_first: bool = False
     schema: TableSchema | None = None
     class_weight: str | Mapping[str, float] | None = None
+    row_weights: np.ndarray | None = None
 
     @property
     def is_classification(self) -> bool:
         """Whether the target is a class."""
         return self.task != "regression"
 
-    def sample_weights(self, y: np.ndarray) -> np.ndarray | None:
+    def sample_weights(self, y: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray | None:
         """Return the weight of each row for the fit, of shape (rows,); None if all rows have the same.
 
         Parameters
         ----------
         y : ndarray of shape (rows,)
-            Classes. With ``"balanced"``, all classes get the same total weight; classes that a mapping does not name
-            have the weight 1.
+            Target of the rows. With ``"balanced"``, all classes get the same total weight; classes that a mapping does
+            not name have the weight 1. They are multiplied by `row_weights`.
+        rows : ndarray of int, of shape (rows,), optional
+            Positions of these rows among those of `row_weights`; all of them by default.
         """
+        own = self.row_weights if self.row_weights is None or rows is None else self.row_weights[rows]
+        by_class = self._class_weights(y)
+        if own is None or by_class is None:
+            return by_class if own is None else own
+        return own * by_class
+
+    def _class_weights(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the weight of each row by its class; None without `class_weight`."""
         if not self.class_weight:
             return None
         import numpy as np
@@ -165,5 +178,6 @@ def fit_pipeline(
     target = target_array(y, request.is_classification)
     weights = request.sample_weights(target)
     if weights is not None and not has_fit_parameter(model, "sample_weight"):
-        raise ParameterError(f"class_weight: {type(model).__name__} cannot be trained with weights. Leave it empty.")
+        name = "weight_column" if request.row_weights is not None else "class_weight"
+        raise ParameterError(f"{name}: {type(model).__name__} cannot be trained with weights. Leave it empty.")
     return pipeline.fit(X, target, **({} if weights is None else {"model__sample_weight": weights}))

@@ -88,14 +88,16 @@ def train(
     with threadpool_limits(threads, user_api="openmp"):
         features = encoder.fit_transform(X, target)
         if stops_early:
-            features, target, validation_features, validation_target = _split_validation_rows(features, target, request)
+            train_rows, validation_rows = _draw_validation_rows(target, request)
+            validation_features, validation_target = features[validation_rows], target[validation_rows]
+            features, target = _keep_rows(features, train_rows), target[train_rows]
             model.fit(
                 features,
                 target,
-                sample_weight=request.sample_weights(target),
+                sample_weight=request.sample_weights(target, train_rows),
                 X_val=validation_features,
                 y_val=validation_target,
-                sample_weight_val=request.sample_weights(validation_target),
+                sample_weight_val=request.sample_weights(validation_target, validation_rows),
             )
         else:
             model.fit(features, target, sample_weight=request.sample_weights(target))
@@ -112,17 +114,8 @@ def _can_stop_early(target: np.ndarray, is_classification: bool) -> bool:
     return rows_per_class.min() >= MIN_EARLY_STOPPING_ROWS_PER_CLASS
 
 
-def _split_validation_rows(
-    features: np.ndarray, target: np.ndarray, request: TrainingRequest
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Hold out some rows for early stopping.
-
-    Returns
-    -------
-    train_features, train_target, validation_features, validation_target : ndarray
-        `train_features` is a view of `features`, whose rows are overwritten: a copy would double the memory of a large
-        table.
-    """
+def _draw_validation_rows(target: np.ndarray, request: TrainingRequest) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of the training rows, ascending, and of the rows that are held out for early stopping."""
     train_rows, validation_rows = train_test_split(
         np.arange(len(target)),
         test_size=VALIDATION_SHARE,
@@ -130,8 +123,19 @@ def _split_validation_rows(
         random_state=request.seed,
     )
     train_rows.sort()
-    validation_features = features[validation_rows]
-    for start in range(0, len(train_rows), _CHUNK_ROWS):
-        chunk = train_rows[start : start + _CHUNK_ROWS]
+    return train_rows, validation_rows
+
+
+def _keep_rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return some rows as a view of `features`, which is overwritten: a copy would double the memory of a large table.
+
+    Parameters
+    ----------
+    features : ndarray of shape (rows, columns)
+    rows : ndarray of int
+        Positions of the rows, ascending.
+    """
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        chunk = rows[start : start + _CHUNK_ROWS]
         features[start : start + len(chunk)] = features[chunk]
-    return features[: len(train_rows)], target[train_rows], validation_features, target[validation_rows]
+    return features[: len(rows)]

@@ -54,6 +54,12 @@ def test_families_that_the_engine_does_not_fit_are_a_fault():
     assert faults(automl_engine="portfolio", allowed_models=["neural_network"]) == []
 
 
+def test_presets_of_an_engine_without_them_are_a_fault():
+    (fault,) = faults(automl_presets="best_quality")
+    assert fault.startswith("automl_presets: the engine portfolio has no presets.")
+    assert faults(automl_engine="autogluon", automl_presets="best_quality") == []
+
+
 def test_engines_fit_the_families_that_are_not_missing():
     fitted = {"autogluon": autogluon._AUTOGLUON_FAMILIES, "flaml": flaml._FLAML_LEARNERS}
     for engine, families in fitted.items():

@@ -258,6 +258,7 @@ class TestOneHookAtATime:
             "rows": len(train),
             "mean size": float(train["size"].mean()),
             **{name: default_outputs[2][name] for name in ("split", "table_schema", "feature_schema")},
+            "train_keys": None,
             "test_keys": None,
         }
 

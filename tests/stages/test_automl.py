@@ -26,7 +26,8 @@ class InstantSearch:
     def __init__(self, backend, warning):
         self._backend, self._warning = backend, warning
 
-    def run(self, train_data, test_data, report, schema):
+    def run(self, train_data, test_data, report, schema, division):
+        assert division.groups is None and division.in_time_order is None  # the split hashes all features
         train = self._backend.read_table(train_data)
         assert {name: column.kind for name, column in schema.columns.items()} == KINDS
         X, y = train.drop(columns="bought"), train["bought"]
@@ -81,7 +82,8 @@ def test_best_model_is_logged_and_evaluated_as_a_candidate(search, prepared):
     tables = {file.path for file in tracking.client.list_artifacts(winner.run_id, "tables")}
     figures = {file.path for file in tracking.client.list_artifacts(winner.run_id, "charts")}
     assert "tables/leaderboard.csv" in tables and "charts/progress.png" in figures
-    assert list(winner.leaderboard.index) == ["linear_1", "prior_1", "lightgbm_1"]
+    assert list(winner.leaderboard.index) == ["linear_1", "prior_1", "no-skill", "lightgbm_1"]
+    assert winner.leaderboard.loc["no-skill", "test roc_auc"] == 0.5
     assert list(winner.scores.index) == metrics.names("binary")
     evaluation = pipeline_in(prepared).evaluate()
     assert evaluation.promoted and "automl" in evaluation.table.index

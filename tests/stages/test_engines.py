@@ -63,7 +63,7 @@ def outcome_of(pipeline_class, parameters):
     except Exception as error:
         return {"error": type(error).__name__, "message": str(error)}
     baseline = backend.read_json(result.baseline)
-    hidden = baseline.pop("test_keys")
+    hidden = {name: baseline.pop(name) for name in ("train_keys", "test_keys")}
     sizes = result.sizes.copy()
     quarantine = sizes["details"].str.extract(r"saved to (\S+)")[0].dropna()
     sizes["details"] = sizes["details"].replace(r", in \d+ partitions on a Dask cluster", "", regex=True)
@@ -73,7 +73,7 @@ def outcome_of(pipeline_class, parameters):
     return {
         "train": rows_of(backend, result.train_data),
         "test": rows_of(backend, result.test_data),
-        "test_keys": rows_of(backend, hidden) if hidden else None,
+        **{name: rows_of(backend, uri) if uri else None for name, uri in hidden.items()},
         "quarantine": [rows_of(backend, uri) for uri in quarantine],
         "sizes": sizes.reset_index().to_dict("list"),
         "violations": result.violations.to_dict("list"),

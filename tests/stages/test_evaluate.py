@@ -438,6 +438,20 @@ class TestSuspicion:
         assert ("is too good to be true for most tables" in pipeline.evaluate().decision) == suspicious
 
 
+class TestFoldSpread:
+    @pytest.mark.parametrize(("mean", "is_far"), [(0.1, True), (None, False)])
+    def test_test_score_far_from_the_folds_is_told_first(self, trained, mean, is_far):
+        pipeline = pipeline_in(trained)
+        (run_id,) = newest_candidates(pipeline)
+        client = pipeline.backend.tracking.client
+        score = client.get_run(run_id).data.metrics["roc_auc"]
+        client.log_metric(run_id, "folds_roc_auc", score if mean is None else mean)
+        client.log_metric(run_id, "spread_roc_auc", 0.02)
+        decision = pipeline.evaluate().decision
+        assert decision.startswith("The roc_auc on the test rows") == is_far
+        assert ("is far from the folds of the training rows" in decision) == is_far
+
+
 class TestChangedSplit:
     """A champion with another split may have trained on some of the current test rows."""
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import (
+    GroupKFold,
+    GroupShuffleSplit,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
 
 from lib.automl import SearchRequest
 
@@ -40,21 +47,27 @@ def assign_folds(labels: np.ndarray, feature_count: int, core_seconds: float, re
     Notes
     -----
     The number of folds is `SearchRequest.folds`, or depends on the time if that is 0. Without time for three folds,
-    some rows are held out instead.
+    some rows are held out instead; in a table that is split by time, always the latest ones.
     """
+    if request.in_time_order is not None:
+        return hold_out(labels, request.validation_fraction or HELD_OUT_SHARE, request)
     fold_count = request.folds
     if not fold_count and not request.validation_fraction:
         fold_count = _count_affordable_folds(labels, feature_count, core_seconds, request)
     # At least one class must have a row in every fold.
     fold_count = min(fold_count, np.bincount(labels).max() if request.is_classification else len(labels))
+    fold_count = min(fold_count, len(labels) if request.groups is None else len(np.unique(request.groups)))
     if fold_count < 2:
         return hold_out(labels, request.validation_fraction or HELD_OUT_SHARE, request)
-    splitter_class = StratifiedKFold if request.is_classification else KFold
+    if request.groups is None:
+        splitter_class = StratifiedKFold if request.is_classification else KFold
+    else:
+        splitter_class = StratifiedGroupKFold if request.is_classification else GroupKFold
     splitter = splitter_class(fold_count, shuffle=True, random_state=request.seed)
     folds = np.full(len(labels), ALWAYS_TRAINED)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        for fold, (_, rows) in enumerate(splitter.split(folds, labels)):
+        for fold, (_, rows) in enumerate(splitter.split(folds, labels, request.groups)):
             folds[rows] = fold
     return folds
 
@@ -71,6 +84,8 @@ def _count_affordable_folds(labels: np.ndarray, feature_count: int, core_seconds
 def hold_out(labels: np.ndarray, share: float, request: SearchRequest) -> np.ndarray:
     """Hold out a share of the rows, stratified by class if each class has enough rows.
 
+    After a split by time these are the latest rows, and of groups, each is held out as a whole or not at all.
+
     Returns
     -------
     ndarray of shape (rows,)
@@ -82,6 +97,13 @@ def hold_out(labels: np.ndarray, share: float, request: SearchRequest) -> np.nda
     """
     folds = np.full(len(labels), ALWAYS_TRAINED)
     count = max(1, round(share * len(labels)))
+    if request.in_time_order is not None:
+        folds[request.in_time_order[-count:]] = HELD_OUT
+        return folds
+    if request.groups is not None and len(np.unique(request.groups)) > 1:
+        splitter = GroupShuffleSplit(1, test_size=share, random_state=request.seed)
+        folds[next(splitter.split(folds, labels, request.groups))[1]] = HELD_OUT
+        return folds
     rows = np.random.default_rng(request.seed).permutation(len(labels))[:count]
     if request.is_classification and np.bincount(labels).min() > 1 and count > labels.max():
         splitter = StratifiedShuffleSplit(1, test_size=count, random_state=request.seed)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
     from lib.backends.azureml.datasets import Datasets
+    from lib.evaluation.row_division import RowDivision
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
     from lib.scoring.feature_step import FeatureStep
@@ -115,6 +116,7 @@ class AutoMLSearch:
         report: Callable[[str], None],
         schema: TableSchema | None = None,
         step: FeatureStep | None = None,
+        division: RowDivision | None = None,
     ) -> SearchResult:
         """Search for models and download the best one; see `backends.base.ModelSearch`.
 

@@ -14,6 +14,7 @@ import psutil
 from lib import automl, cores, metrics
 from lib.automl import LEADERBOARD, EngineResult, SearchRequest, SearchResult, Trial
 from lib.errors import ParameterError
+from lib.evaluation.row_division import RowDivision
 from lib.tables import frames, sources
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class LocalSearch:
         report: Callable[[str], None],
         schema: TableSchema | None = None,
         step: FeatureStep | None = None,
+        division: RowDivision | None = None,
     ) -> SearchResult:
         """Search for models, and score them on the validation and test rows.
 
@@ -65,6 +67,8 @@ class LocalSearch:
             How each column is read.
         step : FeatureStep, optional
             The customer's features, fitted on the training rows; the first step of the best model.
+        division : RowDivision, optional
+            Groups or times of the training rows, which folds must respect.
         """
         from lib.training._custom_features import add_step, select_schema, transform_training_rows
 
@@ -76,7 +80,7 @@ class LocalSearch:
             raw = X
             X, X_test = transform_training_rows(step, raw, y, self._parameters.seed), step.transform(X_test)
             schema = select_schema(schema, raw, X)
-        request = self._request(schema)
+        request = self._request(schema, division or RowDivision())
         if request.metric.is_custom:
             request = dataclasses.replace(request, rows=train.drop(columns=target))
         started = time.monotonic()
@@ -92,7 +96,7 @@ class LocalSearch:
             validation=next(trial.validation for trial in result.trials if trial.name == result.best),
         )
 
-    def _request(self, schema: TableSchema | None) -> SearchRequest:
+    def _request(self, schema: TableSchema | None, division: RowDivision) -> SearchRequest:
         """Translate the parameters into the request that every engine takes."""
         parameters = self._parameters
         default_memory_bytes = psutil.virtual_memory().available * _MEMORY_SHARE
@@ -112,6 +116,9 @@ class LocalSearch:
             memory_bytes=int(parameters.automl_memory_gb * 2**30 or default_memory_bytes),
             month_first=parameters.month_first,
             schema=schema,
+            groups=division.groups,
+            in_time_order=division.in_time_order,
+            presets=parameters.automl_presets,
         )
 
 

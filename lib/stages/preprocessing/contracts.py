@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,38 @@ if TYPE_CHECKING:
     from lib.tables.quality.violations import BrokenRows, Violations
 
 
-def apply(engine: Engine, parameters: Parameters) -> tuple[charts.Table, tuple[int, str]]:
+@dataclass(frozen=True)
+class ContractCheck:
+    """The check of a table against its contract.
+
+    Attributes
+    ----------
+    violations : Table
+        The broken rules, or a single row that says that no rule is broken.
+    rows : int
+        Number of rows of the table.
+    broken_rows : int or None
+        Number of rows that break a rule; all rows if a rule of the whole table is broken. None without a contract.
+    quarantined : int
+        Number of quarantined rows.
+    quarantine : str
+        Their URI; empty if there are none.
+    """
+
+    violations: charts.Table
+    rows: int
+    broken_rows: int | None = None
+    quarantined: int = 0
+    quarantine: str = ""
+
+    def to_baseline(self) -> dict[str, Any]:
+        """Return what later stages read about the check; empty without a contract."""
+        if self.broken_rows is None:
+            return {}
+        return {"contract_check": {"rows": self.rows, "broken_rows": self.broken_rows}}
+
+
+def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
     """Check a table against its contract, then warn, fail or quarantine rows as ``on_violation`` says.
 
     Parameters
@@ -33,10 +65,7 @@ def apply(engine: Engine, parameters: Parameters) -> tuple[charts.Table, tuple[i
 
     Returns
     -------
-    violations : Table
-        The broken rules, or a single row that says that no rule is broken.
-    quarantine : tuple of int and str
-        The number of quarantined rows, and their URI; ``(0, "")`` if there are none.
+    ContractCheck
 
     Raises
     ------
@@ -45,7 +74,8 @@ def apply(engine: Engine, parameters: Parameters) -> tuple[charts.Table, tuple[i
         message lists every broken rule.
     """
     if not parameters.contract:
-        return charts.Table([("", "no contract is given", 0, "", "")], columns=violations.COLUMNS), (0, "")
+        table = charts.Table([("", "no contract is given", 0, "", "")], columns=violations.COLUMNS)
+        return ContractCheck(table, engine.reading.rows)
     rules = contract.load(resolve_existing(parameters.contract))
     # No model sees these columns, so they are not checked.
     skipped = [*engine.reading.unread, *parameters.drop_columns]
@@ -56,12 +86,15 @@ def apply(engine: Engine, parameters: Parameters) -> tuple[charts.Table, tuple[i
     table = charts.Table(all_violations.table)
     if table.empty:
         table.loc[0] = ("", f"no rule of {parameters.contract} is broken", 0, "", "")
-        return table, (0, "")
+        return ContractCheck(table, engine.reading.rows, 0)
+    broken_count = int(all_violations.broken_rows.sum())
     if parameters.on_violation == "warn":
-        return table, (0, "")
+        counted = engine.reading.rows if all_violations.breaks_table_rule else broken_count
+        return ContractCheck(table, engine.reading.rows, counted)
     if parameters.on_violation == "fail" or all_violations.breaks_table_rule or all_violations.broken_rows.all():
         raise DataError(_format_violations(all_violations, engine.reading.notes, parameters))
-    return table, (int(all_violations.broken_rows.sum()), engine.quarantine(broken))
+    quarantine = engine.quarantine(broken)
+    return ContractCheck(table, engine.reading.rows, broken_count, broken_count, quarantine)
 
 
 def limits_of_values(parameters: Parameters) -> dict[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from lib.stages.preprocessing.dask_tasks import Part, TaskPlan, WrittenPart
 from lib.stages.preprocessing.engine import Outputs, Reading, Result, SplitSummary
 from lib.stages.preprocessing.memory_engine import describe_reading
 from lib.stages.preprocessing.parts import PreprocessHooks, overrides
-from lib.stages.preprocessing.split_plan import named_columns, split_columns
+from lib.stages.preprocessing.split_plan import named_columns, needed_columns
 from lib.tables import cleaning
 from lib.tables.files.partitions import Partition, list_partitions, read_sample
 from lib.tables.schema_source import SchemaSource
@@ -142,7 +142,8 @@ class DaskEngine:
     def write(self, executor: ThreadPoolExecutor) -> Callable[[], Outputs]:
         """Return a function that returns the folders of the tables; `split` has written them already."""
         folders = {name: uri.rpartition("/")[0] for part in self._written for name, uri in part.uris.items()}
-        outputs = Outputs(self._plan.folder, folders["train"], folders["test"], folders.get("test_keys"))
+        keys = (folders.get("train_keys"), folders.get("test_keys"))
+        outputs = Outputs(self._plan.folder, folders["train"], folders["test"], *keys)
         return lambda: outputs
 
     def _map(
@@ -180,7 +181,7 @@ def list_parts(hooks: PreprocessHooks, parameters: Parameters) -> tuple[Reading,
             "engine: dask reads the partitions of the table itself, but the pipeline overrides load_data. Move its "
             "changes to prepare_data, or set engine: memory."
         )
-    exclude = [name for name in parameters.drop_columns if name not in split_columns(parameters)]
+    exclude = [name for name in parameters.drop_columns if name not in needed_columns(parameters)]
     source = SchemaSource.from_parameters(parameters)
     encoding = parameters.encoding or ""
     sample = read_sample(parameters.data, exclude, encoding, source)

@@ -105,7 +105,7 @@ class WrittenPart:
     ----------
     summary : SplitSummary
     uris : dict of str to str
-        The files of ``train``, ``test`` and ``test_keys``; empty tables have no file.
+        The files of ``train``, ``test``, ``train_keys`` and ``test_keys``; empty tables have no file.
     sample : DataFrame
         Some of the training rows.
     """
@@ -171,8 +171,8 @@ def write_part(part: Part, hash_sum: int, plan: TaskPlan) -> WrittenPart:
         )
     split = split_part(_convert(prepared, plan), hooks, parameters, rule_from_dict(plan.rule))
     tables = {"train": split.train, "test": split.test}
-    if split.test_keys is not None:
-        tables["test_keys"] = split.test_keys
+    if split.train_keys is not None and split.test_keys is not None:
+        tables |= {"train_keys": split.train_keys, "test_keys": split.test_keys}
     uris = {
         name: backend.write_table(frame, f"{plan.folder}/{name}/part-{part.number:05d}.parquet")
         for name, frame in tables.items()

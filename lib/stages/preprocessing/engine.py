@@ -72,13 +72,14 @@ class Outputs:
     ----------
     folder : str
     train_data, test_data : str
-    test_keys : str or None
-        The columns of the test rows that decide the split but are hidden from models; None if there are none.
+    train_keys, test_keys : str or None
+        The needed columns of the rows that models do not see; None if there are none.
     """
 
     folder: str
     train_data: str
     test_data: str
+    train_keys: str | None
     test_keys: str | None
 
 

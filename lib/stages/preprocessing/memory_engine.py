@@ -104,9 +104,11 @@ class MemoryEngine:
     def write(self, executor: ThreadPoolExecutor) -> Callable[[], Outputs]:
         """Start to write the rows into a folder named by their content, and return a function that waits for it."""
         assert self._split is not None, "the rows are split first"
-        train, test, test_keys = self._split.train, self._split.test, self._split.test_keys
-        folder = f"{self._parameters.name}/{_train_test.hash_tables(train, test)}"
-        tables = {"train": train, "test": test, **({} if test_keys is None else {"test_keys": test_keys})}
+        split = self._split
+        tables = {"train": split.train, "test": split.test}
+        if split.train_keys is not None and split.test_keys is not None:
+            tables |= {"train_keys": split.train_keys, "test_keys": split.test_keys}
+        folder = f"{self._parameters.name}/{_train_test.hash_tables(*tables.values())}"
         writing = {
             name: executor.submit(self._backend.write_table, rows, f"{folder}/{name}.parquet")
             for name, rows in tables.items()
@@ -114,7 +116,7 @@ class MemoryEngine:
 
         def wait() -> Outputs:
             uris = {name: uri.result() for name, uri in writing.items()}
-            return Outputs(folder, uris["train"], uris["test"], uris.get("test_keys"))
+            return Outputs(folder, uris["train"], uris["test"], uris.get("train_keys"), uris.get("test_keys"))
 
         return wait
 

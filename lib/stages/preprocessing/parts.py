@@ -13,7 +13,8 @@ import pandas as pd
 
 from lib.errors import DataError, StageError
 from lib.stages.preprocessing.split_plan import hash_rule, hidden_columns, split_columns
-from lib.tables import cleaning
+from lib.tables import cleaning, frames
+from lib.tables.row_weights import read_weights
 from lib.tables.split.base import get_split_column
 from lib.tables.split.row_hash import row_hash
 from lib.tables.split.rules import HashSplit, SplitRule
@@ -88,14 +89,15 @@ class SplitPart:
     Attributes
     ----------
     train, test : DataFrame
-    test_keys : DataFrame or None
-        The columns of the test rows that decide the split but are hidden from models; None if there are none.
+    train_keys, test_keys : DataFrame or None
+        The needed columns of the rows that models do not see; None if there are none.
     is_split_by_rule : bool
         Whether the rows were split by the rule; an overridden ``split_data`` may ignore it.
     """
 
     train: pd.DataFrame
     test: pd.DataFrame
+    train_keys: pd.DataFrame | None
     test_keys: pd.DataFrame | None
     is_split_by_rule: bool
 
@@ -131,6 +133,7 @@ def prepare_part(raw: pd.DataFrame, hooks: PreprocessHooks, parameters: Paramete
     prepared, target_summary = drop_rows_without_target(prepared, target, parameters.task)
     prepared, converted = cleaning.to_json_types(prepared)
     prepared, infinite = cleaning.replace_infinite(prepared)
+    _check_needed_columns(prepared, parameters)
     feature_hashes, group_hashes = _hash_rows(prepared, parameters)
     is_by_time = parameters.split == "time"
     keys = [] if is_by_time else list(parameters.key_columns)
@@ -180,9 +183,9 @@ def split_part(
         train, test = hooks.split_data(prepared, rule)
     is_split_by_rule = rule.matches(train, test)
     hidden = hidden_columns(parameters)
-    test_keys = test[hidden] if hidden else None
+    train_keys, test_keys = (train[hidden], test[hidden]) if hidden else (None, None)
     train, test = (cleaning.drop_columns(rows, hidden, where="the prepared table") for rows in (train, test))
-    return SplitPart(train, test, test_keys, is_split_by_rule)
+    return SplitPart(train, test, train_keys, test_keys, is_split_by_rule)
 
 
 def _check_prepared(prepared: Any) -> pd.DataFrame:
@@ -196,6 +199,15 @@ def _check_prepared(prepared: Any) -> pd.DataFrame:
         names = ", ".join(map(repr, duplicates))
         raise DataError(f"prepare_data returned several columns named {names}; expected unique names. Rename them.")
     return prepared
+
+
+def _check_needed_columns(prepared: pd.DataFrame, parameters: Parameters) -> None:
+    """Raise if a column of groups or of weights is missing, or if the weights are not numbers from 0 on."""
+    for name in parameters.groups:
+        frames.get_column(prepared, name, where="the prepared table (groups)")
+    if parameters.weight_column:
+        name = parameters.weight_column
+        read_weights(frames.get_column(prepared, name, where="the prepared table (weight_column)"))
 
 
 def _hash_rows(prepared: pd.DataFrame, parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:

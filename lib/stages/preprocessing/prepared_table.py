@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lib.errors import DataError
-from lib.stages.preprocessing.split_plan import split_columns
+from lib.stages.preprocessing.split_plan import needed_columns
 from lib.tables import cleaning
 from lib.tables.targets import TargetConversion, plan_conversion
 
@@ -48,8 +48,8 @@ class PreparedTable:
 
 
 def find_index_columns(engine: Engine, parameters: Parameters) -> list[str]:
-    """Return the columns that contain a saved row index, except columns that decide the split."""
-    needed = split_columns(parameters)
+    """Return the columns that contain a saved row index, except columns that are needed."""
+    needed = needed_columns(parameters)
     if not any(cleaning.may_be_index(name) for name in engine.reading.columns if name not in needed):
         return []
     runs = engine.map_rows(cleaning.find_index_runs)
@@ -63,8 +63,8 @@ def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters
     ----------
     engine : Engine
     index_columns : sequence of str
-        The saved row indexes, which are dropped as well as ``drop_columns``. Columns that decide the split are kept
-        until the rows are split.
+        The saved row indexes, which are dropped as well as ``drop_columns``. Needed columns are kept until the
+        rows are split.
     parameters : Parameters
 
     Raises
@@ -72,7 +72,7 @@ def prepare(engine: Engine, index_columns: Sequence[str], parameters: Parameters
     DataError
         If no rows are left, or the target does not fit the task.
     """
-    needed_later, unread = split_columns(parameters), engine.reading.unread
+    needed_later, unread = needed_columns(parameters), engine.reading.unread
     droppable = [name for name in parameters.drop_columns if name not in (*needed_later, *unread)]
     dropped = [*droppable, *(name for name in index_columns if name not in droppable)]
     summaries = engine.prepare(dropped)

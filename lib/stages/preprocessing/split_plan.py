@@ -55,14 +55,21 @@ def split_columns(parameters: Parameters) -> list[str]:
     return [parameters.time_column] if parameters.split == "time" else list(parameters.key_columns)
 
 
+def needed_columns(parameters: Parameters) -> list[str]:
+    """Return the columns that are needed besides the features: to split, to weight, and to compare groups of rows."""
+    weight_columns = [parameters.weight_column] if parameters.weight_column else []
+    return list(dict.fromkeys([*split_columns(parameters), *parameters.groups, *weight_columns]))
+
+
 def hidden_columns(parameters: Parameters) -> list[str]:
-    """Return the columns whose values decide whether a row trains or tests, but which models do not see."""
-    return [name for name in split_columns(parameters) if name in parameters.drop_columns]
+    """Return the needed columns that models do not see: those in ``drop_columns``, and the column of weights."""
+    hidden = (*parameters.drop_columns, parameters.weight_column)
+    return [name for name in needed_columns(parameters) if name in hidden]
 
 
 def named_columns(parameters: Parameters) -> list[str]:
     """Return the columns that the parameters name, and that must therefore be unique."""
-    return [parameters.target_column, *parameters.drop_columns, *split_columns(parameters)]
+    return [parameters.target_column, *parameters.drop_columns, *needed_columns(parameters)]
 
 
 def hash_rule(columns: list[str], parameters: Parameters) -> HashSplit:
@@ -76,7 +83,8 @@ def hash_rule(columns: list[str], parameters: Parameters) -> HashSplit:
     DataError
         If the target is the only column.
     """
-    features = [name for name in columns if name != parameters.target_column]
+    not_hashed = {parameters.target_column, *hidden_columns(parameters)}
+    features = [name for name in columns if name not in not_hashed]
     if not features:
         raise DataError(
             f"The prepared table has no column besides the target {parameters.target_column}. Remove a column from "

@@ -156,6 +156,25 @@ def find_leaks(
     return [*leaks, *([group] if group else [])]
 
 
+def find_best_column(frame: pd.DataFrame, target_column: str, task: str, seed: int = 0) -> ColumnScore | None:
+    """Return the score of the column that predicts the target best by itself; None if no column can be scored.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, columns)
+        Includes the target.
+    target_column : str
+    task : {"binary", "multiclass", "regression"}
+    seed : int
+        Seed of the sample and of the folds.
+    """
+    features, target = encode_target(sample_rows(frame, target_column, MAX_ROWS, seed), target_column, task, seed)
+    if not target.is_learnable:
+        return None
+    scores = score_columns(encode_columns(features), target, features.shape[1])
+    return max(scores, key=lambda score: score.best, default=None)
+
+
 def _find_combinations(columns: list[EncodedColumn], target: Target, target_column: str) -> list[Leak]:
     """Find sums and products of columns that give the target.
 
