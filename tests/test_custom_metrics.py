@@ -220,6 +220,7 @@ class TestStages:
         version = pipeline.backend.models(NAME).production()
         assert float(version.tags["profit"]) > 100
 
+    @pytest.mark.slow
     def test_min_score_of_a_metric_blocks(self, profit, copy_after, quick):
         pipeline = pipeline_in(copy_after("preprocess"), primary_metric="profit", min_score=1e6)
         publish(pipeline, candidates=[log_candidate(pipeline, "by_size", "size")])
@@ -228,7 +229,13 @@ class TestStages:
 
 class TestAccept:
     @pytest.mark.parametrize(
-        "arguments", ["best, champion", "best, champion, truth", "best, champion, truth=None", "*all"]
+        "arguments",
+        [
+            "best, champion, truth",
+            pytest.param("best, champion", marks=pytest.mark.slow),
+            pytest.param("best, champion, truth=None", marks=pytest.mark.slow),
+            pytest.param("*all", marks=pytest.mark.slow),
+        ],
     )
     def test_hook_gets_the_truth_if_it_takes_it(self, copy_after, quick, arguments):
         calls = []
