@@ -207,8 +207,8 @@ def request_for(metric, rows):
 
 class TestStages:
     def test_metric_decides_and_gates(self, profit, copy_after, quick):
-        options = {"primary_metric": "profit", "metrics": {"profit": {"gain": 50.0}}, "threshold": 0.5}
-        pipeline = pipeline_in(copy_after("preprocess"), **options, min_score=100.0)
+        options = {"primary_metric": "profit", "metrics": {"profit": {"cost_per_call": 8.0}}, "threshold": 0.5}
+        pipeline = pipeline_in(copy_after("preprocess"), **options, min_score=10.0)
         candidate = pipeline.train(training_function="linear")
         assert (
             candidate.scores.index[0] == "profit" and candidate.scores.loc["profit", "direction"] == "higher is better"
@@ -218,7 +218,7 @@ class TestStages:
         assert evaluation.promoted and list(evaluation.table.columns)[0] == "profit"
         assert evaluation.gates.loc["min_score", "verdict"] == "passed"
         version = pipeline.backend.models(NAME).production()
-        assert float(version.tags["profit"]) > 100
+        assert float(version.tags["profit"]) > 10
 
     @pytest.mark.slow
     def test_min_score_of_a_metric_blocks(self, profit, copy_after, quick):
