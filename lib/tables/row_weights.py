@@ -35,6 +35,6 @@ def read_weights(column: pd.Series) -> np.ndarray:
         row = int(is_wrong.argmax())
         raise DataError(
             f"weight_column: {column.name} has {int(is_wrong.sum()):,} values that are no weights, the first one "
-            f"{column.iloc[row]!r} in row {row + 1}; expected numbers of at least 0 in every row."
+            f"{column.iloc[row]} in row {row + 1}; expected numbers of at least 0 in every row."
         )
     return weights

@@ -26,7 +26,7 @@ class InstantSearch:
     def __init__(self, backend, warning):
         self._backend, self._warning = backend, warning
 
-    def run(self, train_data, test_data, report, schema, division):
+    def run(self, train_data, test_data, report, schema, step, division):
         assert division.groups is None and division.in_time_order is None  # the split hashes all features
         train = self._backend.read_table(train_data)
         assert {name: column.kind for name, column in schema.columns.items()} == KINDS
