@@ -137,6 +137,7 @@ class TestTrainingFunctions:
             f"    {body}\n",
         )
 
+    @pytest.mark.slow
     def test_right_function_for_one_task_is_accepted(self, custom):
         self.write(custom, RIGHT)
         assert training_functions.find_faults("mine") == []

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from lib import catalogue, extensions, metrics, pipelines, training
 from lib.backends import model_code, model_files
@@ -235,6 +236,7 @@ class TestTravel:
         custom.write("scaling.py", "\n" + SCALING)
         assert fingerprint.read_code_state() != before
 
+    @pytest.mark.slow
     def test_snapshot_of_a_cluster_job_contains_it(self, ridge, tmp_path):
         job = tmp_path / "job"
         job.mkdir()
@@ -284,3 +286,18 @@ def test_bundled_names_are_no_entries_of_the_customer():
     assert catalogue.find_extension("lib.training", "linear", "training function") is None
     extension = catalogue.find_extension("lib.pipelines", "flights", "pipeline")
     assert extension.origin == "custom/pipelines/flights.py"
+
+
+def test_packages_of_custom_code_are_installed_on_clusters_and_endpoints(custom):
+    from lib.backends import python_packages
+    from lib.backends.azureml import environment
+
+    before = environment.conda_specification()
+    assert python_packages.own_requirements() == []
+    custom.write("requirements.txt", "# models\nacme-models==1.2  # ours\n\n--no-index\nholidays>=0.50\n")
+    after = yaml.safe_load(environment.conda_specification())
+    pip_section = next(entry["pip"] for entry in after["dependencies"] if isinstance(entry, dict))
+    assert pip_section[-2:] == ["acme-models==1.2", "holidays>=0.50"]
+    assert pip_section[:-2] == next(
+        entry["pip"] for entry in yaml.safe_load(before)["dependencies"] if isinstance(entry, dict)
+    )

@@ -207,8 +207,8 @@ def request_for(metric, rows):
 
 class TestStages:
     def test_metric_decides_and_gates(self, profit, copy_after, quick):
-        options = {"primary_metric": "profit", "metrics": {"profit": {"gain": 50.0}}, "threshold": 0.5}
-        pipeline = pipeline_in(copy_after("preprocess"), **options, min_score=100.0)
+        options = {"primary_metric": "profit", "metrics": {"profit": {"cost_per_call": 8.0}}, "threshold": 0.5}
+        pipeline = pipeline_in(copy_after("preprocess"), **options, min_score=10.0)
         candidate = pipeline.train(training_function="linear")
         assert (
             candidate.scores.index[0] == "profit" and candidate.scores.loc["profit", "direction"] == "higher is better"
@@ -218,8 +218,9 @@ class TestStages:
         assert evaluation.promoted and list(evaluation.table.columns)[0] == "profit"
         assert evaluation.gates.loc["min_score", "verdict"] == "passed"
         version = pipeline.backend.models(NAME).production()
-        assert float(version.tags["profit"]) > 100
+        assert float(version.tags["profit"]) > 10
 
+    @pytest.mark.slow
     def test_min_score_of_a_metric_blocks(self, profit, copy_after, quick):
         pipeline = pipeline_in(copy_after("preprocess"), primary_metric="profit", min_score=1e6)
         publish(pipeline, candidates=[log_candidate(pipeline, "by_size", "size")])
@@ -228,7 +229,13 @@ class TestStages:
 
 class TestAccept:
     @pytest.mark.parametrize(
-        "arguments", ["best, champion", "best, champion, truth", "best, champion, truth=None", "*all"]
+        "arguments",
+        [
+            "best, champion, truth",
+            pytest.param("best, champion", marks=pytest.mark.slow),
+            pytest.param("best, champion, truth=None", marks=pytest.mark.slow),
+            pytest.param("*all", marks=pytest.mark.slow),
+        ],
     )
     def test_hook_gets_the_truth_if_it_takes_it(self, copy_after, quick, arguments):
         calls = []

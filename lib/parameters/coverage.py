@@ -1,4 +1,4 @@
-"""The parameters ``coverage`` and ``groups``: their checks without the table."""
+"""The parameter ``coverage``: its checks without the table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MIN_COVERAGE, MAX_COVERAGE = 0.5, 0.999
 
 
 def coverage_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return one sentence for each fault of ``coverage`` and ``groups``.
+    """Return one sentence for each fault of ``coverage``.
 
     Parameters
     ----------
@@ -25,9 +25,6 @@ def coverage_faults(values: Mapping[str, Any]) -> list[str]:
     ['coverage: 0.2 is out of range; expected 0.5 to 0.999, e.g. 0.9, or 0 for no intervals.']
     """
     faults = []
-    target = values.get("target_column")
-    if target is not None and target in (values.get("groups") or ()):
-        faults.append(f"groups: {target!r} is the target_column; remove it from groups.")
     coverage = values.get("coverage")
     if not coverage:
         return faults

@@ -57,7 +57,7 @@ def hold_out(
         eligible = eligible[class_sizes >= MIN_ROWS_PER_CLASS]
     if len(eligible) // FOLDS < min_calibration_rows(parameters.coverage):
         raise DataError(describe_shortage((), len(eligible) // FOLDS, (), parameters.coverage))
-    folds = make_folds(rows.X.iloc[eligible], rows.y.iloc[eligible], split, parameters.task, parameters.seed)
+    folds = make_folds(rows.split_keys.iloc[eligible], rows.y.iloc[eligible], split, parameters.task, parameters.seed)
     held_out = eligible[folds[-1][1]]
     training = np.setdiff1d(np.arange(len(rows.y)), held_out)
     return rows.select(training), rows.select(held_out)

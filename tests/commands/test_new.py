@@ -87,6 +87,7 @@ def test_new_project_has_everything_of_its_own(upstream, table, tmp_path, capsys
     assert "make install" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_project_without_a_table_is_filled_by_hand(upstream, tmp_path):
     project = tmp_path / "team-churn"
     assert new(project, upstream, "--task", "regression", "--target", "price") == 0
@@ -155,11 +156,13 @@ class TestUpgrade:
         assert "were edited in this project: README.md." in capsys.readouterr().err
         assert git(project, "rev-parse", "HEAD") == before and git(project, "status", "--porcelain") == ""
 
+    @pytest.mark.slow
     def test_uncommitted_changes_are_refused(self, upstream, project, capsys):
         (project / "custom" / "note.txt").write_text("new")
         assert main(["upgrade", str(project)]) == 2
         assert "Commit your changes first" in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_use_case_that_the_new_release_refuses_is_reported(self, upstream, project, capsys):
         file = project / "parameters" / "churn.yaml"
         file.write_text(file.read_text() + "sead: 7\n")

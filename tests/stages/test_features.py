@@ -227,7 +227,14 @@ class TestModel:
         (folder / "baseline.json").write_text(json.dumps(describe(X.assign(bought=y), "bought")))
         return Scorer.from_folder(folder)
 
-    @pytest.mark.parametrize("function", ["linear", "gradient_boosting", "random_forest"])
+    @pytest.mark.parametrize(
+        "function",
+        [
+            "gradient_boosting",
+            pytest.param("linear", marks=pytest.mark.slow),
+            pytest.param("random_forest", marks=pytest.mark.slow),
+        ],
+    )
     def test_endpoint_and_score_give_the_models_own_answers_to_raw_rows(self, custom, rows, tmp_path, function):
         custom.write("features/worth.py", ROW_WISE)
         X, y = rows
@@ -328,6 +335,7 @@ class TestStages:
         with pytest.raises(CodeError, match="'rank', 'centred' of a test row changes if the row is computed alone"):
             pipeline.train(training_function="linear")
 
+    @pytest.mark.slow
     def test_candidate_with_such_a_feature_is_not_promoted(self, custom, copy_after, quick, monkeypatch):
         custom.write("features/worth.py", BATCHED)
         pipeline = self.pipeline(copy_after("preprocess"))

@@ -57,9 +57,9 @@ class FeatureEncoder:
 class FeatureFastModel(FastModel):
     """A fast model that gets the values by column, of which its encoder makes a DataFrame."""
 
-    def __call__(self, table: Mapping[str, list]) -> Any:
-        """Return labels and, for classifiers, probabilities."""
-        return self.last_step(self.encode(table))  # type: ignore[arg-type]
+    def make_features(self, table: Mapping[str, list]) -> np.ndarray:
+        """Return the matrix for the last step."""
+        return self.encode(table)  # type: ignore[arg-type]
 
 
 def _to_array(values: Any) -> np.ndarray:

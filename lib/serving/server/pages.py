@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent / "static"
 STYLE = (FOLDER / "style.css").read_text(encoding="utf-8")
 SCRIPT = (FOLDER / "form.js").read_text(encoding="utf-8")
 MAX_CHOICES = 200
+REASONS = 3
 MAX_SHOWN_CATEGORIES = 4
 MAX_CATEGORY_LENGTH = 30
 
@@ -49,8 +50,13 @@ def form(model: Model) -> str:
     example = model.example or {}
     fields = [_field(column, model.baseline.get(column.name, {}), example.get(column.name)) for column in model.columns]
     # "</script>" in a value would end the element that holds the data.
-    data = json.dumps({"fields": fields}).replace("<", "\\u003c")
+    data = json.dumps({"fields": fields, "reasons": _count_reasons(model)}).replace("<", "\\u003c")
     return _page("form.html", model, data=data, script=SCRIPT)
+
+
+def _count_reasons(model: Model) -> int:
+    """Return the number of reasons to ask for; 0 for a model whose code is of an earlier release and has none."""
+    return 0 if model.explanation is None else REASONS
 
 
 def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:

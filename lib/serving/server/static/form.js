@@ -1,6 +1,6 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
-const { fields } = JSON.parse(byId("data").textContent);
+const { fields, reasons: reasonCount } = JSON.parse(byId("data").textContent);
 
 function element(name, properties = {}, ...children) {
   const node = Object.assign(document.createElement(name), properties);
@@ -126,7 +126,7 @@ byId("form").addEventListener("submit", async (event) => {
     const response = await fetch("score", {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: "Bearer " + byId("key").value.trim() },
-      body: JSON.stringify({ data: [row], reasons: 3 }),
+      body: JSON.stringify(reasonCount ? { data: [row], reasons: reasonCount } : { data: [row] }),
     });
     const content = await response.json();
     if (response.ok) showAnswer(content, Math.round(performance.now() - started));
