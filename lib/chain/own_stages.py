@@ -51,12 +51,10 @@ def read_chain(placement: Any) -> list[Notebook]:
     chain: list[Notebook] = []
     for stages in _group_training(bundled):
         number = stages[0].path.name[:2]
-        for side, group in ((_BEFORE, []), (_AFTER, stages)):
-            chain += group
-            own = [name for stage in stages for name in placement.get(f"{side}{stage.stage}") or []]
-            # In the folder of a run, the executed copies are sorted by name.
-            prefix = f"{number}a" if side == _AFTER else f"{int(number) - 1:02}z"
-            chain += [_read(name, f"{prefix}_{name}") for name in own]
+        # In the folder of a run, the executed copies are sorted by name.
+        chain += _read_placed(placement, _BEFORE, stages, prefix=f"{int(number) - 1:02}z")
+        chain += stages
+        chain += _read_placed(placement, _AFTER, stages, prefix=f"{number}a")
     return notebooks.add_output_types(chain)
 
 
@@ -69,6 +67,12 @@ def _group_training(bundled: Sequence[Notebook]) -> list[list[Notebook]]:
         else:
             groups.append([notebook])
     return groups
+
+
+def _read_placed(placement: Mapping[str, Any], side: str, stages: Sequence[Notebook], prefix: str) -> list[Notebook]:
+    """Read the customer's notebooks that are placed before or after some stages."""
+    names = [name for stage in stages for name in placement.get(f"{side}{stage.stage}") or []]
+    return [_read(name, f"{prefix}_{name}") for name in names]
 
 
 def _read(name: str, file_stem: str) -> Notebook:

@@ -114,5 +114,8 @@ def make_stage_notebook(name: str, inputs: Sequence[str], outputs: Sequence[str]
 
 def _make_cell(kind: str, cell_id: str, source: str, tags: Sequence[str] = ()) -> dict[str, object]:
     """Return a cell of a notebook."""
-    cell = {"cell_type": kind, "id": cell_id, "metadata": {"tags": [*tags]} if tags else {}, "source": source}
-    return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+    metadata = {"tags": [*tags]} if tags else {}
+    cell: dict[str, object] = {"cell_type": kind, "id": cell_id, "metadata": metadata, "source": source}
+    if kind == "code":
+        cell |= {"execution_count": None, "outputs": []}
+    return cell

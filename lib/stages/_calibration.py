@@ -15,7 +15,7 @@ from lib.evaluation.calibration import ISOTONIC, TEMPERATURE, VENN_ABERS, Calibr
 from lib.evaluation.calibration_error import measure_reliability
 from lib.scoring.calibrated_classifier import CalibratedClassifier
 from lib.scoring.calibrators import most_probable
-from lib.stages._decision_worth import Display
+from lib.stages._decision_worth import Display, make_display
 from lib.stages._folds import Fold
 from lib.training.features import target_array
 
@@ -72,7 +72,8 @@ class CalibratedModel:
         is_used = self.calibration.calibrator is not None
         after = measure_reliability(self.calibration.calibrated, self.codes) if is_used else None
         caption = f"{_RELIABILITY_CAPTION} {self.note}"
-        return (Display("reliability", charts.reliability(before, after), caption),)
+        chart = charts.reliability(before, after)
+        return (make_display("reliability", "Reliability of the probabilities", chart, caption, "calibration"),)
 
     @property
     def errors(self) -> dict[str, float]:

@@ -108,15 +108,17 @@ def _binary_displays(
     positive = repr(str(best.predictions.positive_class))
     cost = ", and the total cost" if costs is not None else ""
     return (
-        _label("decisions", "Decisions", outcomes, _OUTCOMES_CAPTION.format(positive=positive, cost=cost)),
-        _label("gains", "Gains", gains, _GAINS_CAPTION.format(positive=positive)),
-        _label("decision_curve", "Decision curve", curve, _CURVE_CAPTION),
+        make_display("decisions", "Decisions", outcomes, _OUTCOMES_CAPTION.format(positive=positive, cost=cost)),
+        make_display("gains", "Gains", gains, _GAINS_CAPTION.format(positive=positive)),
+        make_display("decision_curve", "Decision curve", curve, _CURVE_CAPTION),
     )
 
 
-def _label(name: str, title: str, content: charts.Chart | charts.Table, caption: str) -> Display:
-    """Return a table or chart with a caption, for the section of the report on threshold and costs."""
-    charts.label(content, title, caption, section="decisions")
+def make_display(
+    name: str, title: str, content: charts.Chart | charts.Table, caption: str, section: str = "decisions"
+) -> Display:
+    """Return a table or chart with a caption, and a title in a section of the report, see `charts.label`."""
+    charts.label(content, title, caption, section)
     return Display(name, content, caption)
 
 
@@ -140,7 +142,7 @@ def _multiclass_costs(contenders: Sequence[Contender], y: pd.Series, classes: li
     table = charts.Table(
         {"cost": totals, "cost per row": {name: total / weights.sum() for name, total in totals.items()}}
     ).rename_axis("decisions of")
-    return _label("decisions", "Costs", table, _MULTICLASS_CAPTION)
+    return make_display("decisions", "Costs", table, _MULTICLASS_CAPTION)
 
 
 def _total_cost(truth: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: list, matrix: CostMatrix) -> float:

@@ -14,7 +14,7 @@ from lib.scoring.model import Model, is_explained, read_model
 from lib.scoring.reasons.finder import SAMPLED, Contributions, describe_scale
 from lib.scoring.scorer import Scorer
 from lib.stages import _coverage
-from lib.stages._decision_worth import Display
+from lib.stages._decision_worth import Display, make_display
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Test rows to explain. Fewer are explained by a model with many tree nodes, or if the reasons are sampled.
 _MAX_ROWS, _MIN_ROWS, _MAX_STEPS = 300, 30, 6_000_000
 _DEPENDENCE_COLUMNS, _MAX_CLASSES = 3, 5
+_SECTION = "importance"  # of the report
 _COVERAGE_CAPTION = (
     "How many of the test rows have their true value in the best candidate's {kind}, and how large these are. The "
     "coverage is guaranteed on average over tables, so that of one test table varies around it."
@@ -65,7 +66,8 @@ def explain(best: Contender, test: pd.DataFrame, backend: Backend, parameters: P
     if model.coverage is not None:
         y = test[parameters.target_column]
         table = _coverage.measure(model.coverage, y, test, best.predictions, parameters.groups)
-        displays.append(Display("coverage", table, _COVERAGE_CAPTION.format(kind=model.coverage.name)))
+        caption = _COVERAGE_CAPTION.format(kind=model.coverage.name)
+        displays.append(make_display("coverage", "Coverage on the test rows", table, caption, "calibration"))
     if model.explanation is not None:
         displays += _explain_columns(Scorer.from_folder(folder), test, parameters)
     return tuple(displays)
@@ -87,17 +89,29 @@ def _explain_columns(scorer: Scorer, test: pd.DataFrame, parameters: Parameters)
     dependence = {name: _compute_dependence(scorer, rows, name, contributions) for name in top}
     answer = "prediction" if scorer.classes is None else "probability"
     return [
-        Display("effects", charts.column_effects(effects["mean effect"], scale), caption),
-        Display("effects_table", charts.Table(effects), "The same numbers, with each column's share of all effects."),
-        Display(
+        make_display(
+            "effects", "Effects of the columns", charts.column_effects(effects["mean effect"], scale), caption, _SECTION
+        ),
+        make_display(
+            "effects_table",
+            "Effects of the columns in numbers",
+            charts.Table(effects),
+            "The same numbers, with each column's share of all effects.",
+            _SECTION,
+        ),
+        make_display(
             "partial_dependence",
+            "Partial dependence",
             charts.partial_dependence(dependence, answer),
             _DEPENDENCE_CAPTION.format(answer=answer),
+            _SECTION,
         ),
-        Display(
+        make_display(
             "partial_dependence_table",
+            "Partial dependence in numbers",
             _make_dependence_table(dependence),
             f"The mean {answer} of the chart, by column and value.",
+            _SECTION,
         ),
     ]
 

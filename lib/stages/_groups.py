@@ -10,7 +10,7 @@ from lib import charts, metrics
 from lib.evaluation.group_scores import GroupScores, score_groups
 from lib.evaluation.not_measured import NotMeasuredError
 from lib.parameters.gates import RATES
-from lib.stages._decision_worth import Display
+from lib.stages._decision_worth import Display, make_display
 from lib.tables import frames
 
 if TYPE_CHECKING:
@@ -55,8 +55,10 @@ def show_groups(best: Contender, comparison: Comparison, parameters: Parameters)
     try:
         scores = score_test_groups(best, comparison, parameters)
     except NotMeasuredError as error:
-        return (Display("groups", charts.Table({"groups": ["not scored"], "reason": [str(error)]}), ""),)
+        failure = charts.Table({"groups": ["not scored"], "reason": [str(error)]})
+        # Not in the report's section on groups, which then says that groups were not compared.
+        return (make_display("groups", "Groups were not scored", failure, "", "models"),)
     names = list(dict.fromkeys([parameters.metric.name, *(RATES if parameters.task == "binary" else ())]))
     rows = {group.name: [group.rows, *(group.values[name] for name in names)] for group in scores}
     table = charts.Table.from_dict(rows, orient="index", columns=["rows", *names]).rename_axis("group")
-    return (Display("groups", table, _CAPTION),)
+    return (make_display("groups", "Scores by group", table, _CAPTION, "groups"),)

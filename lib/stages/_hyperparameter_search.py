@@ -16,7 +16,7 @@ from lib.errors import DataError, format_count
 from lib.evaluation.hyperparameter_search import Budget, SearchResult, search
 from lib.evaluation.out_of_fold import fit_rows, make_folds
 from lib.parameters.search_space import split_hyperparameters
-from lib.stages._decision_worth import Display
+from lib.stages._decision_worth import Display, make_display
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -75,7 +75,10 @@ class HyperparameterSearch:
             columns=["family", "score", "done_seconds"],
         )
         chart = charts.search_progress(progress, metric)
-        return (Display("search", chart, _CHART_CAPTION), Display("search_trials", table, _TABLE_CAPTION))
+        return (
+            make_display("search", "Search of hyperparameters", chart, _CHART_CAPTION, "models"),
+            make_display("search_trials", "Combinations of hyperparameters", table, _TABLE_CAPTION, "models"),
+        )
 
     def log(self, backend: Backend, run_id: str, function: str, metric: metrics.Metric) -> None:
         """Log each trial as a child run of the training run."""
