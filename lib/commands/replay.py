@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lib.backends.local import relocation
 from lib.chain import record as records
 from lib.errors import DataError
 from lib.evidence import identity, verifier
 from lib.evidence.replay_comparison import Difference, compare_runs
+from lib.evidence.replay_workspace import copy_champion, find_champion
 from lib.paths import ROOT, display_path, resolve
 
 if TYPE_CHECKING:
     import numpy as np
 
 _DIFFERENT = 1
-_NO_CHAMPION_STAGE, _CHAMPION_STAGE = "evaluate", "train"
+_STAGES = ("evaluate", "train", "automl", "preprocess")  # the last ones first; deployments are not repeated
 _MAX_SHOWN = 5
 
 
@@ -68,7 +70,13 @@ def _replay(
     code = _provide_code(state, manifest, scratch)
     parameters = yaml.safe_load((folder / records.PARAMETERS).read_text(encoding="utf-8"))
     workspace = resolve(parameters["workspace"])
-    last = state.get("plan", {}).get("last") or _last_stage(state, manifest)
+    last = _find_last_stage(state)
+    if last == "evaluate" and (champion := find_champion(manifest["mlflow"])):
+        versions = manifest["mlflow"]["versions"]
+        copy_champion(workspace, scratch / "workspace", parameters["name"], champion, versions)
+        # At once, so that nothing in the copy can name a file of the original.
+        roots = [(folder / "artifacts").as_uri() for folder in (workspace, scratch / "workspace")]
+        relocation.rewrite_uris(scratch / "workspace" / "mlflow.db", *roots)
     replayed_run = _execute_again(parameters, state, code, scratch, last)
     original = verifier.read_mlflow(workspace / "mlflow.db", folder.name)["runs"]
     replayed = verifier.read_mlflow(scratch / "workspace" / "mlflow.db", replayed_run.name)["runs"]
@@ -155,17 +163,11 @@ def _provide_code(state: Mapping[str, Any], manifest: Mapping[str, Any], scratch
     return code
 
 
-def _last_stage(state: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """Return the last stage that can be repeated without the workspace of that time.
-
-    An evaluation depends on the champion of that time; the replay repeats it if there was none.
-    """
-    stages = [entry["stage"].partition(" ")[0] for entry in state["stages"] if entry["status"] in records.DONE]
-    tags = [facts["tag"] for facts in manifest["mlflow"]["runs"].values() if facts["tag"].get("stage") == "evaluate"]
-    if "evaluate" not in stages or any("replaced_version" in tag for tag in tags):
-        trained = [stage for stage in stages if stage in ("preprocess", "train", "automl")]
-        return trained[-1] if trained else _CHAMPION_STAGE
-    return _NO_CHAMPION_STAGE
+def _find_last_stage(state: Mapping[str, Any]) -> str:
+    """Return the last stage that the run finished, apart from deployments."""
+    finished = {entry["stage"].partition(" ")[0] for entry in state["stages"] if entry["status"] in records.DONE}
+    finished |= {entry["stage"] for entry in state["stages"] if entry["status"] == records.HELD}
+    return next((stage for stage in _STAGES if stage in finished), "preprocess")
 
 
 def _execute_again(

@@ -68,7 +68,7 @@ def compare_runs(original: Mapping[str, Any], replayed: Mapping[str, Any]) -> li
         title = key[0] if key[0] == key[1] else " ".join(key)
         if key in after:
             differences += _compare_stage(title, before[key], after[key])
-        elif any(stage == key[0] for stage, _ in after) or key[0] != "evaluate":
+        else:
             differences.append(Difference(title, "the MLflow run", before[key]["run"]["status"], "missing"))
     return differences
 
@@ -92,6 +92,11 @@ def _compare_stage(title: str, before: Mapping[str, Any], after: Mapping[str, An
         values = [facts["parameter"].get(name, "missing") for facts in (before, after)]
         if values[0] != values[1]:
             yield Difference(title, f"parameter {name}", *values)
+    gates = sorted(tag for tag in {*before["tag"], *after["tag"]} if tag.startswith("gate."))
+    for tag in gates:
+        verdicts = [facts["tag"].get(tag, "missing") for facts in (before, after)]
+        if verdicts[0] != verdicts[1]:
+            yield Difference(title, f"the verdict of {tag}", *verdicts)
     for name in sorted({*before["metric"], *after["metric"]}):
         steps = [_last_step(facts["metric"].get(name)) for facts in (before, after)]
         if steps[0] != steps[1] and not _TIMES.search(name):
