@@ -33,7 +33,6 @@ VALUES = {"task": "binary", "groups": ["sex"], "contract": "contract.yaml", "tar
             "accuracy_ratio is 8; expected a number from 0 to 1",
         ),
         ({"gates": {"group_gap": {"selection_rate": 1}}, "task": "regression"}, "a regression task has no"),
-        ({"groups": ["bought"]}, "groups: 'bought' is the target_column"),
         ({"groups": ["w"], "weight_column": "w"}, "groups: 'w' is the weight_column"),
     ],
 )

@@ -150,7 +150,6 @@ def _number_fault(limit: Any, low: float, high: float) -> str:
 def _group_faults(values: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each column that cannot split the test rows into groups."""
     groups, faults = values.get("groups") or [], []
-    for role in ("target_column", "weight_column"):
-        if values.get(role) and values[role] in groups:
-            faults.append(f"groups: {values[role]!r} is the {role}; groups need another column.")
+    if values.get("weight_column") and values["weight_column"] in groups:
+        faults.append(f"groups: {values['weight_column']!r} is the weight_column; groups need another column.")
     return faults

@@ -153,6 +153,11 @@ def measure(
     return table
 
 
+def measure_coverage(coverage: Coverage, y: pd.Series, test: pd.DataFrame, predictions: Predictions) -> float:
+    """Return the share of the test rows whose true value the intervals or sets contain; parameters as in `measure`."""
+    return float(_measure_rows(coverage, y, test, predictions)[0].mean())
+
+
 def _measure_rows(
     coverage: Coverage, y: pd.Series, test: pd.DataFrame, predictions: Predictions
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -122,7 +122,7 @@ def describe_evaluation(
         ],
         **{name: describe_difference(each) for name, each in differences.items() if each is not None},
         "gates": [
-            {"gate": each.gate, "verdict": each.verdict, "measured": each.measured, "limit": each.limit}
+            {"gate": each.gate, "verdict": each.verdict, "measured": each.measured, "limit": each.limit_in_words}
             | ({"reason": each.reason} if each.reason else {})
             for each in results
         ],

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from lib.evaluation.gates.leakage import LeakScore
 from lib.evaluation.gates.operation import BrokenContractRows
 from lib.evaluation.not_measured import NotMeasuredError
+from lib.scoring.model import read_model
 from lib.scoring.scorer import Scorer
+from lib.stages._coverage import measure_coverage
 from lib.stages._endpoint_answers import build_request
 from lib.stages._groups import score_test_groups
 from lib.stages._leak_measurements import count_repeated_rows, score_best_column
@@ -54,7 +56,7 @@ def make_measurements(
         "group_gap": groups,
         "latency_ms": lambda: measure_latency_ms(folder(), comparison, parameters),
         "size_mb": lambda: sum(file.stat().st_size for file in folder().rglob("*") if file.is_file()) / 1e6,
-        "coverage": lambda: _read_coverage(best, backend),
+        "coverage": lambda: _measure_coverage(folder(), best, comparison, parameters),
         "contract": lambda: _read_contract(baseline()),
     }
 
@@ -107,12 +109,13 @@ def _suspicious_score(best: Contender, parameters: Parameters) -> LeakScore:
     return LeakScore("the model", name, best.scores[name], best.scores[name])
 
 
-def _read_coverage(best: Contender, backend: Backend) -> float:
-    """Return the share of the test rows that the intervals or sets contain, which the run of the candidate logged."""
-    logged = backend.tracking.candidate_run(best.run_id).data.metrics
-    if "coverage" not in logged:
+def _measure_coverage(folder: Path, best: Contender, comparison: Comparison, parameters: Parameters) -> float:
+    """Return the share of the test rows whose true value the intervals or sets of the best candidate contain."""
+    coverage = read_model(folder).coverage
+    if coverage is None:
         raise NotMeasuredError(f"the model of {best.name} has no intervals; set coverage, and train again")
-    return float(logged["coverage"])
+    truth = comparison.test[parameters.target_column]
+    return measure_coverage(coverage, truth, comparison.test, best.predictions)
 
 
 def _read_contract(baseline: Mapping[str, Any]) -> BrokenContractRows:

@@ -241,10 +241,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
 
 def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
     """Return a row for each gate: its verdict, what it measured and its limit."""
-    rows = [
-        (result.gate, result.verdict, result.measured, "; ".join(filter(None, [result.limit, result.permission])))
-        for result in results
-    ]
+    rows = [(result.gate, result.verdict, result.measured, result.limit_in_words) for result in results]
     table = charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
     charts.label(table, "Gates", "What each gate measured, its limit, and its verdict.", section="gates")
     return table

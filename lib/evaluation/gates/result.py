@@ -45,6 +45,11 @@ class GateResult:
             return ""
         return f"waived until {self.waiver['until']} by {self.waiver['who']}: {self.waiver['why']}"
 
+    @property
+    def limit_in_words(self) -> str:
+        """The limit, and the waiver if there is one."""
+        return "; ".join(filter(None, [self.limit, self.permission]))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON types."""
         return asdict(self)
