@@ -1,7 +1,7 @@
 """Cells: the groups into which the values of a column are sorted, so that rows can be compared by counts alone.
 
-The cells come from the training rows. The first cell holds missing values. Numbers have a cell between each two
-neighbouring edges. Categories have a cell each; all others share the last cell.
+The cells of a column come from the training rows. The first cell holds missing values. Numbers have a cell between each
+two neighbouring edges. Each of the most frequent categories has a cell; all other values share the last one.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Cells:
             return [MISSING, *self.categories, OTHER]
         if not self.edges:
             return [MISSING, "any number"]
-        between = [f"above {low:.4g}, up to {high:.4g}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
-        return [MISSING, f"{self.edges[0]:.4g} or less", *between, f"above {self.edges[-1]:.4g}"]
+        between = [f"above {low:.6g}, up to {high:.6g}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
+        return [MISSING, f"{self.edges[0]:.6g} or less", *between, f"above {self.edges[-1]:.6g}"]
 
     def describe(self, numbers: Sequence[int]) -> str:
         """Return the description of neighbouring cells together.
@@ -70,8 +70,8 @@ class Cells:
             return ", ".join(self.names[number] for number in numbers)
         if first == 0 or (first == 1 and last == self.count - 1):
             return "any number" if first else "any value"
-        low = f"above {self.edges[first - 2]:.4g}" if first > 1 else ""
-        high = f"up to {self.edges[last - 1]:.4g}" if last <= len(self.edges) else ""
+        low = f"above {self.edges[first - 2]:.6g}" if first > 1 else ""
+        high = f"up to {self.edges[last - 1]:.6g}" if last <= len(self.edges) else ""
         return ", ".join(filter(None, [low, high]))
 
     def assign(self, values: pd.Series) -> np.ndarray:

@@ -21,7 +21,7 @@ class Change:
     Attributes
     ----------
     kind : str
-        `MISSING_VALUES`, `UNKNOWN_VALUES` (texts that training had not, or rarely) or `VALUES`.
+        `MISSING_VALUES`, `UNKNOWN_VALUES` (values without a cell of their own) or `VALUES`; empty if nothing changed.
     cells : str
         Description of the cells.
     share_before, share_now : float
@@ -34,6 +34,8 @@ class Change:
     share_now: float
 
     def __str__(self) -> str:
+        if not self.kind:
+            return ""
         return f"{self.cells}: {self.share_before:.1%} of the rows before, {self.share_now:.1%} since"
 
 
@@ -56,6 +58,8 @@ def find_change(reference: ColumnReference, window_counts: Sequence[Sequence[int
         for node in range(surprises.shape[1])
     ]
     strength = np.where([min(parts) > 0 for parts in totals], np.abs(surprises.sum(axis=0)), 0.0)
+    if not strength.any():
+        return Change("", "", 0.0, 0.0)
     node = int(np.argmax(strength))
     left, right = describe_node(node, cells.count)
     smaller = left if before[left].sum() <= before[right].sum() else right

@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-# Standard deviations of the shift's prior, in standard deviations of a surprise.
-_SHIFT_SIZES = (0.5, 2.0, 8.0)
+# In standard deviations of a surprise.
+_PRIOR_DEVIATIONS = (0.5, 2.0, 8.0)
 
 
 def measure_evidence(surprises: np.ndarray) -> np.ndarray:
@@ -68,9 +68,9 @@ def _weigh_starts(surprises: np.ndarray) -> np.ndarray:
     totals = np.vstack([np.zeros(surprises.shape[1]), np.cumsum(surprises, axis=0)])
     squares = (totals[None, 1:] - totals[:-1, None]) ** 2
     by_size = []
-    for size in _SHIFT_SIZES:
-        growth = 1 + np.maximum(lengths, 0) * size**2
-        by_size.append(size**2 * squares.sum(axis=2) / (2 * growth) - squares.shape[2] * np.log(growth) / 2)
-    ratios = special.logsumexp(by_size, axis=0) - np.log(len(_SHIFT_SIZES))
+    for deviation in _PRIOR_DEVIATIONS:
+        growth = 1 + np.maximum(lengths, 0) * deviation**2
+        by_size.append(deviation**2 * squares.sum(axis=2) / (2 * growth) - squares.shape[2] * np.log(growth) / 2)
+    ratios = special.logsumexp(by_size, axis=0) - np.log(len(_PRIOR_DEVIATIONS))
     weights = -np.log((windows + 1) * (windows + 2))  # the weights of all windows sum to 1
     return np.where(has_begun, ratios + weights[:, None], -np.inf)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ import pandas as pd
 
 from lib.monitoring.cells import CATEGORY, Cells, make_cells, make_number_cells
 
-PREDICTION = "prediction"
+# The output of the model among the columns; in brackets, because a column may be called "prediction".
+PREDICTION = "(prediction)"
 _QUANTILES = np.linspace(0.1, 0.9, 9)
-_MAX_ROWS_PER_COLUMN = 1_000
+_MAX_SHUFFLED_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,19 @@ class ColumnReference:
     cells : Cells
     counts : tuple of int
         Number of reference rows in each cell.
-    effect : float
-        Mean absolute change of the model's output if the column is shuffled among the reference rows; 0 if the model
-        does not use the column.
+    effect : float or None
+        Mean absolute change of the model's output if the column is shuffled among the reference rows; None if that
+        cannot tell, because all values are equal.
     """
 
     cells: Cells
     counts: tuple[int, ...]
-    effect: float = 0.0
+    effect: float | None = None
 
     @property
     def is_used(self) -> bool:
         """Whether the model's output depends on the column."""
-        return self.effect > 0
+        return self.effect is None or self.effect > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as JSON types."""
@@ -69,6 +70,7 @@ def make_references(
     statistics: Mapping[str, Mapping[str, Any]],
     rows: pd.DataFrame,
     predict: Callable[[pd.DataFrame], ModelOutput],
+    classes: Sequence[str],
     seed: int,
 ) -> dict[str, ColumnReference]:
     """Return the reference of each column and of the prediction.
@@ -78,10 +80,12 @@ def make_references(
     statistics : mapping
         Statistics of the training rows by column, from the baseline. The cells come from them.
     rows : DataFrame of shape (rows, columns)
-        Rows that the model was not trained on. Their counts are the reference, because cells and model were chosen
-        without them: like later rows, they are new to both.
+        Rows that the model was not trained on. Their counts are the reference, because neither the cells nor the fit
+        used them: like later rows, they are new to both.
     predict : callable
         Returns the model's output for rows.
+    classes : sequence of str
+        The classes of a multiclass task; empty for other tasks.
     seed : int
         Seed of the generator that shuffles columns and chooses the rows for the cells of the prediction.
 
@@ -93,32 +97,35 @@ def make_references(
     random = np.random.default_rng(seed)
     outputs = predict(rows).values
     references = {}
-    sample = rows.sample(min(len(rows), _MAX_ROWS_PER_COLUMN), random_state=seed)
+    sample = rows.sample(min(len(rows), _MAX_SHUFFLED_ROWS), random_state=seed)
     sample_scores = predict(sample).scores
     for name in rows.columns:
         cells = make_cells(statistics[name]) if name in statistics else None
         if cells is None:
             continue
         shuffled = sample.assign(**{name: sample[name].to_numpy()[random.permutation(len(sample))]})
-        scores = predict(shuffled.astype({name: sample[name].dtype})).scores
-        effect = float(np.mean(np.abs(scores - sample_scores)))
+        effect = None
+        if sample[name].nunique(dropna=False) > 1:
+            scores = predict(shuffled.astype({name: sample[name].dtype})).scores
+            effect = float(np.mean(np.abs(scores - sample_scores)))
         counts = cells.count_rows(rows[name])
         references[str(name)] = ColumnReference(cells, tuple(counts.tolist()), effect)
-    references[PREDICTION] = _make_prediction_reference(outputs, random)
+    references[PREDICTION] = _make_prediction_reference(outputs, classes, random)
     return references
 
 
-def _make_prediction_reference(outputs: np.ndarray, random: np.random.Generator) -> ColumnReference:
+def _make_prediction_reference(
+    outputs: np.ndarray, classes: Sequence[str], random: np.random.Generator
+) -> ColumnReference:
     """Return the reference of the model's output.
 
     The cells of numbers are quantiles of one half of the rows, and the other half is counted: if the same rows chose
     the cells and were counted, their counts would be too even.
     """
     values = pd.Series(outputs)
-    if values.dtype.kind in "OSU":
-        classes = tuple(map(str, pd.unique(values)))
-        cells = Cells(CATEGORY, categories=tuple(sorted(classes)))
-        return ColumnReference(cells, tuple(cells.count_rows(values).tolist()), 1.0)
+    if classes:
+        cells = Cells(CATEGORY, categories=tuple(classes))
+        return ColumnReference(cells, tuple(cells.count_rows(values).tolist()))
     is_first_half = random.permutation(len(values)) % 2 == 0
     cells = make_number_cells(np.quantile(values[is_first_half], _QUANTILES).tolist())
-    return ColumnReference(cells, tuple(cells.count_rows(values[~is_first_half]).tolist()), 1.0)
+    return ColumnReference(cells, tuple(cells.count_rows(values[~is_first_half]).tolist()))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,28 +14,13 @@ _TIME, _LATENCY, _VERSION = "_time", "_latency_ms", "_version"
 _DAY = "day="
 
 
-class LoggedRows(NamedTuple):
-    """The rows of one day of the log.
-
-    Attributes
-    ----------
-    rows : DataFrame of shape (rows, columns)
-        The model's columns and, marked by an underscore, those of the log.
-    versions : dict of str to int
-        Number of logged rows by model version, in all versions.
-    """
-
-    rows: pd.DataFrame
-    versions: dict[str, int]
-
-
 def list_days(folder: Path) -> list[datetime.date]:
     """Return the days for which the log has a folder, oldest first."""
     names = [path.name.removeprefix(_DAY) for path in folder.glob(f"{_DAY}*") if path.is_dir()]
     return sorted(datetime.date.fromisoformat(name) for name in names)
 
 
-def read_day(folder: Path, day: datetime.date, version: str) -> LoggedRows:
+def read_day(folder: Path, day: datetime.date, version: str) -> pd.DataFrame:
     """Return the rows of a day that a version answered.
 
     Parameters
@@ -60,13 +43,8 @@ def read_day(folder: Path, day: datetime.date, version: str) -> LoggedRows:
         except FileNotFoundError:  # the endpoint has just merged files, or deleted the oldest ones
             if attempt == _MAX_READS - 1:
                 raise
-    versions = Counter[str]()
-    parts = list[pd.DataFrame]()
-    for frame in _drop_repeated_requests(frames):
-        versions.update(frame[_VERSION].value_counts().to_dict())
-        parts.append(frame[frame[_VERSION] == version])
-    parts = [part for part in parts if len(part)]
-    return LoggedRows(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(), dict(versions))
+    parts = [frame[frame[_VERSION] == version] for frame in _drop_repeated_requests(frames)]
+    return _concatenate(parts)
 
 
 def iterate_spans(
@@ -75,9 +53,13 @@ def iterate_spans(
     """Yield the rows of each span of time that a version answered. A span is a number of whole days, in UTC."""
     days = list_days(folder)
     for start, end in spans:
-        parts = [read_day(folder, day, version).rows for day in days if start.date() <= day < end.date()]
-        parts = [part for part in parts if len(part)]
-        yield pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        yield _concatenate([read_day(folder, day, version) for day in days if start.date() <= day < end.date()])
+
+
+def _concatenate(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all tables; an empty table without columns if there are none."""
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
 def _list_files(folder: Path, day: datetime.date) -> list[Path]:

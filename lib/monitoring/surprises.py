@@ -4,8 +4,9 @@ The cells of a column form a binary tree. At each node, the rows below the node 
 Without drift, the rows of the window and the earlier rows are exchangeable. Given the totals of both, the number of
 the window's rows in the left part then has a hypergeometric distribution. Its randomised distribution function is
 uniform, and its quantile of the normal distribution is a standard normal number: exactly, for any number of rows and
-any distribution of the column. The numbers of different nodes and of different windows are independent, because the
-earlier rows of a window include all rows of the windows before it.
+any distribution of the column. The numbers of different nodes are independent, because each is conditional on the
+totals of its node. Those of different windows are independent, because the earlier rows of a window include all rows of
+the windows before it.
 
 This is the argument behind conformal test martingales (Vovk, Gammerman & Shafer, "Algorithmic Learning in a Random
 World", 2nd edition, 2022, chapter 8), applied to batches of rows and to counts.
@@ -33,7 +34,7 @@ def measure_surprises(earlier: np.ndarray, window: np.ndarray, random: np.random
     window : ndarray of int, of shape (cells,)
         Number of the window's rows in each cell.
     random : Generator
-        Breaks ties between equally likely outcomes.
+        Draws a point within the probability of the observed number, which makes the distribution continuous.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def _list_splits(cell_count: int) -> Iterator[tuple[slice, slice]]:
         parts += [(start, middle), (middle, stop)]
 
 
-def _to_normal(drawn: int, total: int, drawn_both: int, total_both: int, tie: float) -> float:
+def _to_normal(drawn: int, total: int, drawn_both: int, total_both: int, point: float) -> float:
     """Return the normal quantile of the randomised distribution function of a hypergeometric number.
 
     Parameters
@@ -86,12 +87,12 @@ def _to_normal(drawn: int, total: int, drawn_both: int, total_both: int, tie: fl
         The number of all rows in the left part.
     drawn_both, total_both : int
         The number of the window's rows and of all rows in both parts.
-    tie : float
-        A uniform number between 0 and 1.
+    point : float
+        A uniform number between 0 and 1: where to draw within the probability of `drawn`.
     """
     lowest, highest = max(0, drawn_both - (total_both - total)), min(drawn_both, total)
     if lowest == highest:  # the counts tell nothing
-        return float(special.ndtri(min(max(tie, 1e-16), 1 - 1e-16)))
+        return float(special.ndtri(min(max(point, 1e-16), 1 - 1e-16)))
     mean = drawn_both * total / total_both
     variance = mean * (1 - total / total_both) * (total_both - drawn_both) / max(1, total_both - 1)
     reach = int(_REACH * np.sqrt(variance)) + _REACH
@@ -104,8 +105,8 @@ def _to_normal(drawn: int, total: int, drawn_both: int, total_both: int, tie: fl
     )
     probabilities = np.exp(logarithms)
     equal = probabilities[drawn - first]
-    below = probabilities[: drawn - first].sum() + tie * equal
-    above = probabilities[drawn - first + 1 :].sum() + (1 - tie) * equal
+    below = probabilities[: drawn - first].sum() + point * equal
+    above = probabilities[drawn - first + 1 :].sum() + (1 - point) * equal
     smallest = np.finfo(float).tiny
     return float(special.ndtri(max(below, smallest)) if below < above else -special.ndtri(max(above, smallest)))
 

@@ -65,7 +65,7 @@ def count_window(
 
 
 def list_spans(
-    first: datetime.datetime, now: datetime.datetime, days: float
+    first: datetime.datetime, now: datetime.datetime, days: int
 ) -> list[tuple[datetime.datetime, datetime.datetime]]:
     """Return the spans of equal length that have ended, the first of which begins at `first`.
 
@@ -76,14 +76,14 @@ def list_spans(
     [(1, 8), (8, 15)]
     """
     length = datetime.timedelta(days=days)
-    count = max(0, int((now - first) / length))
+    count = max(0, (now - first) // length)
     return [(first + number * length, first + (number + 1) * length) for number in range(count)]
 
 
 def join_small_windows(windows: list[Window]) -> list[Window]:
     """Join each window of few rows with the following ones until they have enough rows; the rest is left out.
 
-    A window of few rows proves little, and its number of rows must not depend on their values.
+    Windows are joined by their number of rows alone, never by values: otherwise the evidence would be biased.
     """
     joined: list[Window] = []
     waiting: Window | None = None

@@ -24,7 +24,7 @@ def coverage_faults(values: Mapping[str, Any]) -> list[str]:
     >>> coverage_faults({"coverage": 0.2})
     ['coverage: 0.2 is out of range; expected 0.5 to 0.999, e.g. 0.9, or 0 for no intervals.']
     """
-    faults = []
+    faults: list[str] = []
     coverage = values.get("coverage")
     if not coverage:
         return faults

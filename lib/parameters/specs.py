@@ -155,7 +155,7 @@ SPECS: dict[str, Spec] = {
     "request_log_megabytes": Spec(float, low=1, high=1_000_000),
     # Monitoring
     "monitor_window_days": Spec(int, low=1, high=366),
-    "alarm_rate": Spec(float, low=0.0001, high=0.5),
+    "alarm_rate": Spec(float, low=0.0001, high=0.2),
     # Where it runs
     "engine": Spec(str, choices=("memory", "dask")),
     "scheduler_address": Spec(str, may_be_empty=True),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lib import metrics
-from lib.errors import DataError, GateError
+from lib.errors import DataError
 from lib.monitoring.request_rows import read_day
 from lib.stages import monitor
 from tests import workspaces
@@ -74,7 +74,7 @@ def test_a_log_without_drift_is_stable(with_champion, clock):
     result = look(with_champion)
     assert result.state == "stable", result.verdict
     assert result.verdict.startswith("stable: version 1, 2,400 rows in 12 windows")
-    assert {"size", "luck", "colour", "prediction"} == {*result.columns.index}
+    assert {"size", "luck", "colour", "(prediction)"} == {*result.columns.index}
 
 
 def test_a_shift_is_found_with_its_column_and_week(with_champion, clock):
@@ -134,19 +134,19 @@ def test_a_request_in_two_files_counts_once(with_champion):
     (path,) = requests.glob("*/*.parquet")
     path.with_name("v1-9.parquet").write_bytes(path.read_bytes())
     day = datetime.date.fromisoformat(path.parent.name.removeprefix("day="))
-    assert len(read_day(requests, day, "1").rows) == 240
+    assert len(read_day(requests, day, "1")) == 240
 
 
 def test_weeks_without_requests_are_noted(with_champion, clock):
     write_log(with_champion, 3)
     result = look(with_champion)
-    assert "No requests from 2026-06-12 to 2026-06-19." in result.notes
+    assert "No requests from 2026-06-12 to 2026-06-18 (UTC)." in result.notes
 
 
 def test_few_rows_are_too_few_to_say(with_champion, clock):
     write_log(with_champion, 2, rows_per_week=20)
     result = look(with_champion)
-    assert result.state == "too few to say" and "at least one window with 50 rows" in result.verdict
+    assert result.state == "too few to say" and "at least 50 rows in windows that have ended" in result.verdict
 
 
 def test_a_table_is_judged_in_place_of_the_log(with_champion, tmp_path):
@@ -160,7 +160,7 @@ def test_columns_that_are_gone_are_noted_and_none_at_all_is_refused(with_champio
     rows = table(400, seed=5)
     rows[["size"]].to_csv(tmp_path / "one.csv", index=False)
     result = look(with_champion, rows=str(tmp_path / "one.csv"))
-    assert any("do not contain them: luck, colour, prediction" in note for note in result.notes)
+    assert any("do not contain them: luck, colour, (prediction)" in note for note in result.notes)
     rows[["size"]].rename(columns={"size": "weight"}).to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(DataError, match="has none of the columns of the model, size, luck, colour"):
         look(with_champion, rows=str(tmp_path / "other.csv"))
@@ -172,7 +172,7 @@ def test_without_a_log_the_message_says_so(with_champion):
 
 
 def test_without_a_champion_the_message_says_so(trained):
-    with pytest.raises(GateError, match="No version of small-shop has the tag production"):
+    with pytest.raises(DataError, match="No version of small-shop has the tag production"):
         pipeline_in(trained).monitor()
 
 
@@ -181,4 +181,32 @@ def test_the_history_is_json_without_rows(with_champion, clock):
     pipeline = pipeline_in(with_champion)
     history = pipeline.backend.read_json(pipeline.monitor().history)
     assert json.dumps(history)
-    assert {*history} == {"sha256", "references", "windows"}
+    (entry,) = history.values()
+    assert {*entry} == {"references", "windows"} and len(entry["windows"]) > 2
+
+
+def test_a_table_without_used_columns_is_a_look_at_most(with_rivals, tmp_path):
+    pipeline = pipeline_in(with_rivals)
+    publish(pipeline, decision=pipeline.evaluate().decision)  # the model trained on `size` alone wins
+    pd.DataFrame({"luck": np.full(300, 9.0)}).to_csv(tmp_path / "luck.csv", index=False)
+    assert look(with_rivals, rows=str(tmp_path / "luck.csv")).state == "look"
+
+
+def test_the_same_table_has_the_same_evidence_at_each_look(with_champion, tmp_path):
+    table(120, seed=8).to_csv(tmp_path / "new.csv", index=False)
+    first, second = (look(with_champion, rows=str(tmp_path / "new.csv")) for _ in range(2))
+    assert first.columns.equals(second.columns)
+
+
+@pytest.mark.parametrize("positive", ["no", "NO "])
+def test_the_positive_class_is_found_as_elsewhere(with_champion, clock, positive):
+    write_log(with_champion, 6)
+    assert look(with_champion, positive_class=positive).state == "stable"
+
+
+def test_a_column_that_one_window_lacks_keeps_its_evidence(with_champion, clock):
+    write_log(with_champion, 12, shift_size)
+    requests = sorted((with_champion / "endpoints" / NAME / "requests").glob("*/*.parquet"))
+    pd.read_parquet(requests[-1], partitioning=None).drop(columns="size").to_parquet(requests[-1])
+    result = look(with_champion)
+    assert result.state == "act" and "size" in result.verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from lib.schema.table_schema import TableSchema, TextFormat
@@ -9,6 +10,8 @@ from lib.tables.column_names import deduplicate_names
 from lib.tables.detect import header_detection, separators
 from lib.tables.detect.header_detection import Header, clean_name
 from lib.tables.detect.records import CsvFormat, Record
+
+_NUMBERED_NAME = re.compile(r"column_(\d+)")
 
 
 class Layout(NamedTuple):
@@ -21,7 +24,7 @@ class Layout(NamedTuple):
         The first records of the file.
     header : Header
     has_row_names : bool
-        Whether rows start with a row name that the header has no name for.
+        Whether each row starts with a row name, a field without a column name.
     """
 
     csv_format: CsvFormat
@@ -65,7 +68,8 @@ def find_stored_layout(text: str, separator: str, schema: TableSchema) -> Layout
     Returns
     -------
     Layout or None
-        None if no row has the column names of the schema when the lines are read in the schema's text format.
+        None if the file is not written as the schema says: it names another separator, a quote is not closed, or no row
+        has the column names of the schema.
 
     Examples
     --------
@@ -102,7 +106,7 @@ def _make_csv_format(text_format: TextFormat) -> CsvFormat:
 
 
 def _find_header(records: list[Record], schema: TableSchema) -> Header | None:
-    """Return the row with the most column names of the schema; None if most cells of each row are other texts."""
+    """Return the row with the most column names of the schema; None if no row has more known names than others."""
     known = {*schema.columns, *(name for column in schema.combined_columns for name in column.source_columns)}
     counts = []
     for record in records:
@@ -117,15 +121,15 @@ def _find_header(records: list[Record], schema: TableSchema) -> Header | None:
 
 
 def _find_first_row(records: list[Record], schema: TableSchema) -> Header | None:
-    """Return an empty header above the first row; None if rows have fewer fields than the schema has columns."""
+    """Return an empty header above the first row; None if rows have fewer fields than the schema's columns."""
     rows = [record.cells for record in records]
     titles = header_detection.count_title_rows(rows)
-    numbers = [int(name.removeprefix("column_")) for name in schema.columns if name.startswith("column_")]
+    numbers = [int(match[1]) for name in schema.columns if (match := _NUMBERED_NAME.fullmatch(name))]
     if not numbers or header_detection.find_usual_field_count(rows[titles:]) < max(numbers):
         return None
     return Header([], 0, titles)
 
 
 def _has_stored_row_names(header: Header, below: list[Record], schema: TableSchema) -> bool:
-    """Return whether the schema has a column without a name, and every row has a field more than the header."""
+    """Return whether the schema has a column without a name, and each row has one field more than the header."""
     return "Unnamed: 0" in schema.columns and {len(record.cells) for record in below} == {len(header.names) + 1}
