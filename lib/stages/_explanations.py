@@ -156,9 +156,10 @@ def _compute_dependence(
 
 def _make_dependence_table(dependence: dict[str, pd.DataFrame]) -> charts.Table:
     """Return the partial dependence of all columns as one table."""
-    parts = [
-        part.set_axis(pd.MultiIndex.from_product([[name], [str(value) for value in part.index]]))
-        for name, part in dependence.items()
-    ]
-    table = pd.concat(parts) if parts else pd.DataFrame()
-    return charts.Table(table.rename_axis(["column", "value"]) if parts else table)
+    parts = []
+    for name, part in dependence.items():
+        rows = part.reset_index(drop=True)
+        rows.insert(0, "column", name)
+        rows.insert(1, "value", [str(value) for value in part.index])
+        parts.append(rows)
+    return charts.Table(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())

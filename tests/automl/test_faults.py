@@ -94,6 +94,7 @@ def test_chain_checks_the_parameters_of_automl(assignment, message):
 
 
 def test_chain_without_automl_does_not_check_it(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: find_spec(name) if name.startswith("lib") else None)
     layers = load(["parameters/penguins.yaml"], ["blocked_models=[whatever]"])
     assert contracts.resolve_parameters(layers, notebooks.read_all()).automl is False

@@ -76,7 +76,12 @@ def test_notebook_runs_any_use_case_from_its_own_folder(overrides):
     page = shown([cell for cell in notebook.cells if cell.cell_type == "code"])
     assert "Setup: penguins, run by hand" in page and "checks passed" in page
     assert "penguins_raw.csv" in page
-    assert changed_parameters(page) == {"name": "penguins", "workspace": overrides["workspace"], "data": PENGUINS_DATA}
+    assert changed_parameters(page) == {
+        "name": "penguins",
+        "workspace": overrides["workspace"],
+        "data": PENGUINS_DATA,
+        "show_rows": "3",
+    }
 
 
 @pytest.mark.parametrize("engine", [None, "millrace"])
