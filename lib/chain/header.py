@@ -42,7 +42,7 @@ def find_column_faults(parameters: Parameters) -> list[str]:
         "target_column": [parameters.target_column],
         "drop_columns": parameters.drop_columns,
         "key_columns": parameters.key_columns,
-        "private_columns": parameters.private_columns,
+        "private_columns": parameters.get("private_columns") or [],
         "cost_column": list(filter(None, [parameters.get("cost_column")])),
         "groups": parameters.get("groups") or [],
         "columns": [name for name in parameters.get("columns") or {} if name not in source_columns],

@@ -149,7 +149,10 @@ def _number_fault(limit: Any, low: float, high: float) -> str:
 
 def _group_faults(values: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each column that cannot split the test rows into groups."""
-    groups, faults = values.get("groups") or [], []
+    groups = values.get("groups") or []
+    faults: list[str] = []
+    if values.get("target_column") and values["target_column"] in groups:
+        faults.append(f"groups: {values['target_column']!r} is the target_column; groups need another column.")
     if values.get("weight_column") and values["weight_column"] in groups:
         faults.append(f"groups: {values['weight_column']!r} is the weight_column; groups need another column.")
     return faults

@@ -169,10 +169,11 @@ def run(hooks: PreprocessHooks, backend: Backend, parameters: Parameters) -> Pre
         sizes.add_sides(split, plan, train, parameters)
         baseline = _make_baseline(hooks, train, split, plan)
         limits = contracts.limits_of_values(parameters)
-        baseline["contract"] = {name: limits[name] for name in limits if name not in parameters.private_columns}
-        statistics = baseline.get("columns", {})
-        ranges = {name: statistics.get(name, {}) | ends for name, ends in find_text_ranges(train, schema).items()}
-        baseline["columns"] = {**statistics, **ranges}
+        if limits:
+            baseline["contract"] = {name: limits[name] for name in limits if name not in parameters.private_columns}
+        if statistics := baseline.get("columns"):
+            ranges = {name: statistics.get(name, {}) | ends for name, ends in find_text_ranges(train, schema).items()}
+            baseline["columns"] = {**statistics, **ranges}
         baseline = privacy.hide_values(baseline, parameters.private_columns)
         baseline |= contract.to_baseline()
         baseline |= {TABLE_SCHEMA: engine.reading.schema, FEATURE_SCHEMA: schema.to_dict()}

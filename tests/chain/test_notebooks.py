@@ -253,6 +253,7 @@ def test_every_parameter_reaches_a_stage_or_the_chain_itself():
         "timeout_minutes",
         "retries",
         "notify",
+        "signing_key",
         "stages",
     }
     assert BASE.keys() - read_by_stages - AZURE.keys() - set(COMMON) == read_by_the_chain

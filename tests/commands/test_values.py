@@ -28,7 +28,7 @@ def test_yes_and_no_are_accepted_for_booleans(capsys, word, shown):
     assert f"  month_first: {shown}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("value", ["'2'", "[1]", "true"])
+@pytest.mark.parametrize("value", ["'2'", "['2']", "true"])
 def test_hyperparameter_types_are_checked_before_the_run(capsys, value):
     assert main(["--dry-run", "--params", FLIGHTS, "-p", f"hyperparameters.linear.regularisation={value}"]) == 2
     assert "linear.regularisation is" in capsys.readouterr().err

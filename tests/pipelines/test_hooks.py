@@ -32,8 +32,8 @@ prepared = workspaces.prepared
 quick = workspaces.quick
 trained = workspaces.trained
 
-HOOKS = ("load_data", "prepare_data", "split_data", "baseline", "training_function", "accept")
-STAGES = ("setup", "preprocess", "train", "automl", "evaluate", "deploy", "publish_outputs")
+HOOKS = ("load_data", "prepare_data", "split_data", "baseline", "features", "training_function", "accept")
+STAGES = ("setup", "preprocess", "train", "automl", "evaluate", "deploy", "monitor", "run_stage", "publish_outputs")
 
 
 @pytest.fixture(scope="module")
