@@ -62,8 +62,8 @@ class TestClassification:
     def test_curves_are_drawn_for_the_most_frequent_classes(self, kind):
         left, right = render(charts.roc_and_precision_recall(*random_predictions(kind))).axes
         assert len(left.lines) == {"binary": 2, "15 classes": 13, "odd": 11}[kind]
-        # The diagonal is left; the level of a no-skill model, which differs by class, is right of two classes only.
-        assert len(right.lines) == len(left.lines) - (kind != "binary")
+        # The diagonal is left; the level of a no-skill model, which differs by class, is right for each curve.
+        assert len(right.lines) == 2 * (len(left.lines) - 1)
 
 
 @pytest.mark.parametrize("kind", ["binary", "15 classes"])
@@ -72,7 +72,7 @@ def test_classification_charts_need_only_one_row(kind):
     render(charts.target_distribution(truth, "multiclass"))
     render(charts.confusion_matrix(truth, predictions))
     left, right = render(charts.roc_and_precision_recall(truth, predictions)).axes
-    assert len(left.lines) == 1 and len(right.lines) == (kind == "binary")  # no curve through one point
+    assert len(left.lines) == 1 and not right.lines  # no curve through one point
 
 
 def test_long_names_are_wrapped_and_complete():

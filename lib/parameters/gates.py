@@ -80,8 +80,8 @@ def gate_faults(values: Mapping[str, Any]) -> list[str]:
 
     Examples
     --------
-    >>> gate_faults({"gates": {"latency": 20}})
-    ["gates: there is no gate 'latency' with a limit. Did you mean 'latency_ms'?"]
+    >>> gate_faults({"gates": {"latency": 20}})[0][:75]
+    "gates: there is no gate 'latency' with a limit. Did you mean 'latency_ms'? "
     """
     faults = []
     for name, limit in active_gates(values).items():

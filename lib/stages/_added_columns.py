@@ -26,7 +26,7 @@ def describe_added_columns(inputs: Iterable[Any], baseline: Mapping[str, Any]) -
     Examples
     --------
     >>> describe_added_columns(["size", "area"], {TABLE_SCHEMA: {"columns": {"size": {}}}})[:62]
-    'The endpoint asks for the column area, which the raw table lack'
+    'The endpoint asks for the column area, which the raw table lac'
     """
     raw_columns = (baseline.get(TABLE_SCHEMA) or {}).get("columns") or {}
     added = [str(name) for name in inputs if name not in raw_columns]

@@ -183,8 +183,8 @@ class TestGates:
 
     def test_an_undefined_score_is_not_promoted(self, trained, monkeypatch):
         undefined = metrics.Metric("roc_auc", ("binary",), lambda truth, predictions: float("nan"))
-        monkeypatch.setattr(metrics, "get", lambda name, task: undefined)
-        monkeypatch.setattr(metrics, "for_task", lambda task: [undefined])
+        monkeypatch.setattr(metrics, "get", lambda name, task, options=None: undefined)
+        monkeypatch.setattr(metrics, "for_task", lambda task, own=(): [undefined])
         monkeypatch.setattr(metrics, "names", lambda task: ["roc_auc"])
         pipeline = pipeline_in(trained)
         assert "its roc_auc is undefined on these test rows" in pipeline.evaluate().decision

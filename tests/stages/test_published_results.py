@@ -35,8 +35,10 @@ def test_evaluation_publishes_contenders_gates_and_decision(with_rivals):
     assert len(sections) == len(published["exhibits"]), "each table and chart comes once, with a title of its own"
 
 
-def test_promoted_version_has_a_model_card(with_rivals):
-    pipeline = pipeline_in(with_rivals, card={"owner": "Credit risk"})
+def test_promoted_version_has_a_model_card(prepared):
+    pipeline = pipeline_in(prepared, card={"owner": "Credit risk"})
+    # A candidate of this workspace: MLflow remembers the folder of each run of this process by its id.
+    workspaces.log_candidate(pipeline, "by_size", "size")
     with workspaces.quick_logging():
         pipeline.evaluate()
     version = pipeline.backend.models(workspaces.NAME).production()

@@ -35,8 +35,11 @@ def find_text_ranges(train: pd.DataFrame, schema: TableSchema) -> dict[str, dict
     """
     ranges = {}
     for name, column in schema.columns.items():
-        is_text = name in train.columns and train[name].dtype == object
-        if is_text and column.kind in (DATETIME, DURATION, NUMBER):
+        if name not in train.columns or column.kind not in (DATETIME, DURATION, NUMBER):
+            continue
+        # Texts are objects, strings of Arrow or categories, depending on how the table was read.
+        dtype = train[name].dtype
+        if isinstance(dtype, pd.CategoricalDtype) or dtype == object or pd.api.types.is_string_dtype(dtype):
             kind = find_kind("string", column, nullable=True)
             texts = [text for text in train[name].unique().tolist() if isinstance(text, str)]
             if kind.name in TEXT_READERS and (ends := _find_ends(kind, texts)):
