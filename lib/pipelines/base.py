@@ -39,7 +39,7 @@ class BasePipeline(StageBookkeeping):
     `prepare_data`, `split_data`, `baseline`, `features`, `training_function`, `accept`.
 
     **Leave alone** the stages, which do the bookkeeping (MLflow run, checks, artifacts): `setup`, `preprocess`, `train`
-    or `automl`, `evaluate`, `deploy`, `monitor`; and `publish_outputs`, the last call of each notebook, and `run_stage`.
+    or `automl`, `evaluate`, `deploy`, `monitor`, `run_stage`; and `publish_outputs`, the last call of each notebook.
 
     A child class that needs parameters of its own declares them in `OPTIONS`, each with its type. Users set them under
     ``options:`` in the parameter file; hooks read them as ``self.parameters.options["name"]``. Of the other parameters,

@@ -187,6 +187,7 @@ def cause_of(first, second):
     return find_cause(find_changes(first, second), find_first_difference(list_results(first, second)))
 
 
+@pytest.mark.slow
 def test_planted_changes_are_named(project_prints):
     base = SmallRun(project_prints).finish("first", random.Random(0))
     named, missed = 0, []

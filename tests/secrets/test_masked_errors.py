@@ -67,6 +67,7 @@ def test_an_http_error_shows_the_reference(server, status, address, monkeypatch)
     assert not {part for part in (SIGNATURE, DECODED, "Zm9vYmFy") if part in shown(caught.value)}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # clients leave connections open
 def test_errors_of_other_clients_show_the_reference(server):
     references.expand_address("${MILLRACE_TEST_SAS}")

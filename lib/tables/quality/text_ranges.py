@@ -39,7 +39,8 @@ def find_text_ranges(train: pd.DataFrame, schema: TableSchema) -> dict[str, dict
             continue
         # Texts are objects, strings of Arrow or categories, depending on how the table was read.
         dtype = train[name].dtype
-        if isinstance(dtype, pd.CategoricalDtype) or dtype == object or pd.api.types.is_string_dtype(dtype):
+        is_text = pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)
+        if is_text or isinstance(dtype, pd.CategoricalDtype):
             kind = find_kind("string", column, nullable=True)
             texts = [text for text in train[name].unique().tolist() if isinstance(text, str)]
             if kind.name in TEXT_READERS and (ends := _find_ends(kind, texts)):
