@@ -14,7 +14,7 @@ from scipy import stats
 
 from lib.monitoring.cells import CATEGORY, NUMBER, Cells
 from lib.monitoring.reference import PREDICTION, ColumnReference
-from lib.monitoring.verdict import ACT, LOOK, TOO_FEW, judge
+from lib.monitoring.verdict import LOOK, judge
 from lib.monitoring.windows import Window
 
 WEEKS = 52
@@ -77,7 +77,6 @@ def replay(random, shift=0.0):
         "looks": int(judgement.verdict == LOOK),
         "rival": int((rival_alarms > 0).sum()),
         "delay": None if first is None or first < WEEKS // 2 else first - WEEKS // 2 + 1,
-        "verdict": judgement.verdict in (ACT, LOOK, TOO_FEW),
     }
 
 

@@ -35,7 +35,7 @@ def train_models(folder: Path) -> list[Path]:
     return sorted(path.parent for path in artifacts.rglob("MLmodel"))
 
 
-def time_pairs(ask: Callable[[bytes], None], plain: bytes, explained: bytes) -> tuple[float, float, float]:
+def time_pairs(ask: Callable[[bytes], None], without_reasons: bytes, with_reasons: bytes) -> tuple[float, float, float]:
     """Return the median milliseconds without and with reasons, and the median of the pairs' ratios."""
     times: list[tuple[float, float]] = []
     began = time.perf_counter()
@@ -43,7 +43,7 @@ def time_pairs(ask: Callable[[bytes], None], plain: bytes, explained: bytes) -> 
         if number > 2 * WARM_UP and time.perf_counter() - began > MAX_SECONDS:
             break
         pair = []
-        for body in (plain, explained):
+        for body in (without_reasons, with_reasons):
             started = time.perf_counter()
             ask(body)
             pair.append(1000 * (time.perf_counter() - started))
@@ -56,10 +56,10 @@ def time_pairs(ask: Callable[[bytes], None], plain: bytes, explained: bytes) -> 
 def measure(folder: Path) -> None:
     """Print the latencies of a model, as a call in this process and over HTTP."""
     scorer = Scorer.from_folder(folder, "flights", "1")
-    plain = json.dumps({"data": [scorer.model.example]}, separators=(",", ":")).encode()
-    explained = plain[:-1] + b',"reasons":3}'
-    answer = scorer.score(explained)
-    called = time_pairs(lambda body: scorer.score(body) and None, plain, explained)
+    without_reasons = json.dumps({"data": [scorer.model.example]}, separators=(",", ":")).encode()
+    with_reasons = without_reasons[:-1] + b',"reasons":3}'
+    answer = scorer.score(with_reasons)
+    called = time_pairs(lambda body: scorer.score(body) and None, without_reasons, with_reasons)
     with tempfile.TemporaryDirectory() as scratch:
         endpoint = LocalEndpoint(Path(scratch), "flights")
         try:
@@ -75,7 +75,7 @@ def measure(folder: Path) -> None:
                 if response.status != 200:
                     raise RuntimeError(f"The endpoint answered {response.status}: {content[:300]!r}")
 
-            served = time_pairs(ask, plain, explained)
+            served = time_pairs(ask, without_reasons, with_reasons)
         finally:
             endpoint.stop()
     trained = json.loads((folder / "baseline.json").read_text())

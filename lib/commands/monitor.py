@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,17 +95,8 @@ def _make_absolute(uri: str) -> str | Path:
 
 def _write_page(executed: Path) -> Path:
     """Write an executed notebook as a page that loads nothing from other servers, and return its path."""
-    from nbconvert import HTMLExporter
-    from traitlets.config import Config
+    from lib.evidence.report.notebook_page import render_notebook
 
-    config = Config()
-    config.TagRemovePreprocessor.enabled = True
-    config.TagRemovePreprocessor.remove_input_tags = {"remove-input"}
-    exporter = HTMLExporter(config=config, require_js_url="", mathjax_url="", jquery_url="", mermaid_js_url="")
-    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    page, _ = exporter.from_filename(str(executed))
-    page = re.sub(r"<script\b[^>]*>.*?</script>", "", page, flags=re.DOTALL)
-    page = re.sub(r"<link\b[^>]*https?://[^>]*>", "", page)
     path = executed.with_suffix(".html")
-    path.write_text(page, encoding="utf-8")
+    path.write_text(render_notebook(executed), encoding="utf-8")
     return path

@@ -28,7 +28,7 @@ def redact(client: Any, experiment: str, run_name: str) -> list[tuple[str, str]]
     stored = client.get_experiment_by_name(experiment)
     if stored is None:
         return []
-    found = []
+    places = []
     condition = f"tags.run_name = '{run_name}'"
     for run in client.search_runs([stored.experiment_id], condition, max_results=_MAX_RUNS):
         stage = run.data.tags.get("stage", run.info.run_id)
@@ -36,9 +36,9 @@ def redact(client: Any, experiment: str, run_name: str) -> list[tuple[str, str]]
             redacted, secrets = redaction.redact(text)
             if secrets:
                 client.set_tag(run.info.run_id, name, redacted)
-                found.append((f"{stage}: MLflow tag {name}", ", ".join(dict.fromkeys(secrets))))
+                places.append((f"{stage}: MLflow tag {name}", ", ".join(dict.fromkeys(secrets))))
         for name, text in run.data.params.items():
             if secrets := redaction.redact(text)[1]:
                 place = f"{stage}: MLflow param {name} (delete the MLflow run {run.info.run_id} to remove it)"
-                found.append((place, ", ".join(dict.fromkeys(secrets))))
-    return found
+                places.append((place, ", ".join(dict.fromkeys(secrets))))
+    return places
