@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -219,5 +220,5 @@ def test_a_run_with_every_kind_of_custom_code(checkout):
 
 def newest_record(checkout):
     """Return the record of the newest run of a checkout."""
-    newest = max((checkout / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    newest = max(filter(Path.is_dir, (checkout / "runs").iterdir()), key=lambda path: path.stat().st_mtime_ns)
     return json.loads((newest / "run.json").read_text())

@@ -1,6 +1,7 @@
 """Exit codes of a run: 3 if a gate blocks, 0 if the challenger is merely no better than the champion."""
 
 import json
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -25,7 +26,7 @@ def run(tmp_path):
     def run(**changes):
         pairs = [part for name, value in {**shared, **changes}.items() for part in ("-p", f"{name}={value}")]
         code = main(["--params", str(tmp_path / "shop.yaml"), *pairs])
-        newest = max((tmp_path / "runs").iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        newest = max(filter(Path.is_dir, (tmp_path / "runs").iterdir()), key=lambda folder: folder.stat().st_mtime_ns)
         return code, json.loads((newest / "run.json").read_text())
 
     yield run
