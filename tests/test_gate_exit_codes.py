@@ -37,7 +37,7 @@ def production(tmp_path):
     """Return the versions that are tagged production."""
     uri = f"sqlite:///{tmp_path / 'workspace' / 'mlflow.db'}"
     client = mlflow.MlflowClient(uri, registry_uri=uri)
-    return [each.version for each in client.search_model_versions(f"name = '{NAME}'") if "production" in each.tags]
+    return [str(each.version) for each in client.search_model_versions(f"name = '{NAME}'") if "production" in each.tags]
 
 
 def test_a_blocked_run_ends_with_3_and_an_equal_challenger_with_0(run, tmp_path):
