@@ -155,6 +155,7 @@ def test_endpoint_answers_with_the_key_only(penguins, capfd):
         assert key not in path.read_text(errors="replace"), f"{path.name} holds the key"
 
 
+@pytest.mark.slow
 def test_worse_candidate_is_not_promoted(penguins):
     before = penguins.production()
     assert penguins.run("--from", "train", training_functions=["random_forest"]) == 0
@@ -200,6 +201,7 @@ def test_failed_notebook_keeps_its_error(empty_workspace, tmp_path_factory, capf
     assert chain.record["status"] == "failed" and chain.versions() == []
 
 
+@pytest.mark.slow
 def test_blocking_gate_exits_with_3(empty_workspace, tmp_path_factory, capfd):
     chain = chain_of("penguins", empty_workspace, tmp_path_factory)
     assert chain.run(training_functions=["linear"], min_score=1.0, drop_columns=["Culmen Length (mm)", "Island"]) == 3
@@ -258,6 +260,7 @@ def _is_kernel(process):
         return False
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_process(workspace, tmp_path):
     """A real process gets the signal as from a terminal."""
     chain = Chain(workspace, tmp_path / "runs", "penguins", fork_kernels=False)

@@ -110,7 +110,7 @@ def make_examples(rows: ModelRows, baseline: dict[str, Any], parameters: Paramet
     return privacy.draw_sample(rows.all_features, EXAMPLE_ROWS, parameters.private_columns, schema)
 
 
-def get_feature_schema(baseline: dict[str, Any]) -> TableSchema | None:
+def get_feature_schema(baseline: Mapping[str, Any]) -> TableSchema | None:
     """Return the feature schema in a baseline; None if the baseline has none, as in earlier releases."""
     return TableSchema.from_dict(baseline[FEATURE_SCHEMA]) if FEATURE_SCHEMA in baseline else None
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lib import charts
-from lib.backends.models import ConcurrentPromotionError, ModelRegistry, ModelVersion
-from lib.evaluation.gates import BLOCKED, KEPT, Evidence, GateResult, check_all, make_gates
-from lib.evaluation.wording import describe_in_words
+from lib.backends.models import ConcurrentPromotionError
+from lib.evaluation.gates import BLOCKED, KEPT, GateResult, check_all, make_gates
 from lib.evidence.card import CARD, make_card
-from lib.invocation import command
 from lib.metrics import Metric
-from lib.parameters.thresholds import DEFAULT_THRESHOLD
-from lib.stages._added_columns import describe_added_columns
-from lib.stages._contenders import CHAMPION, Contender, compare
+from lib.stages._contenders import CHAMPION, Comparison, Contender, compare
+from lib.stages._decision_sentences import describe_decision
 from lib.stages._decision_worth import Display, show_worth
+from lib.stages._evaluation_tables import get_primary_scores, make_contender_table, make_gate_table, rank_contenders
 from lib.stages._evidence import EvaluateHooks, collect_evidence
 from lib.stages._explanations import explain
 from lib.stages._facts import describe_evaluation
 from lib.stages._features import check_candidate
 from lib.stages._groups import show_groups
 from lib.stages._lineage import describe_models
+from lib.stages._promotion import promote_if_passed
 from lib.stages._results import Figures, StageResult, make_title
-from lib.stages._score_notes import describe_correction, describe_fold_gap, describe_suspicion
-from lib.stages._scores import UNDEFINED, describe_metrics
 
 __all__ = ["CHAMPION", "PARAMETERS", "Contender", "EvaluateHooks", "Evaluation", "run"]
 
@@ -168,52 +165,24 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     repair_note = registry.repair()
     version = registry.production()
     comparison = compare(backend, version, parameters)
-
-    best_name = _rank(comparison.candidates, metric)[0]
-    best = next(candidate for candidate in comparison.candidates if candidate.name == best_name)
+    best = rank_contenders(comparison.candidates, metric)[0]
     evidence = collect_evidence(hooks, best, comparison, backend, parameters)
     results = check_all(make_gates(parameters), evidence, parameters.waivers)
-    table = _make_table(comparison.contenders, metric)
-    side_by_side = charts.candidate_scores(
-        _primary_scores(comparison.contenders, metric), metric, best.name, parameters.min_score
-    )
-    y_test = comparison.test[parameters.target_column]
-    draw = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
-    best_chart = draw(y_test, best.predictions, comparison.no_skill.predictions)
-    by_name = {contender.name: contender for contender in comparison.contenders}
-    ranked = [by_name[name] for name in _rank(comparison.contenders, metric)]
-    worth = show_worth(best, ranked, comparison.test, parameters) + show_groups(best, comparison, parameters)
-    explanations = explain(best, comparison.test, backend, parameters)
-
+    exhibits = _draw(best, comparison, backend, parameters)
+    sentences = describe_decision(best, evidence, results, comparison, repair_note, backend, parameters)
     check_candidate(backend, best.run_id, comparison.test.drop(columns=parameters.target_column))
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
     is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
     failures = [] if is_champion else [result for result in results if result.verdict in (BLOCKED, KEPT)]
-    outcome = _decide(registry, backend, best, evidence, version, failures, parameters)
-    notes = describe_metrics(y_test, best.predictions, parameters.task)
-    words = describe_in_words(y_test.to_numpy(), best.predictions, comparison.no_skill.predictions, str(y_test.name))
-    warnings = [describe_suspicion(best, parameters), describe_fold_gap(best, backend, parameters)]
-    correction = describe_correction(best, evidence, comparison)
-    waivers = [f"{result.gate} is {result.permission}." for result in results if result.waiver]
-    inputs = [name for name in comparison.test.columns if name != parameters.target_column]
-    added = describe_added_columns(inputs, backend.read_json(parameters.baseline))
-    sentences = [*warnings, outcome, words, correction, *waivers, repair_note, *comparison.notes, *notes, added]
-    decision = " ".join(filter(None, sentences))
-    charts.label(side_by_side, "Contenders", _CONTENDERS_CAPTION)
-    charts.label(best_chart, "Best candidate", _BEST_CAPTIONS[parameters.task])
+    outcome = promote_if_passed(registry, backend, best, evidence, version, failures, parameters)
+    sentences = replace(sentences, outcome=outcome)
+    decision = sentences.join()
+    is_promoted = not failures and not is_champion
     production = registry.production()
-    topics = {
-        "outcome": outcome,
-        "warnings": [text for text in warnings if text],
-        "in_words": words,
-        "correction": correction,
-        "waivers": waivers,
-        "notes": [text for text in (repair_note, *comparison.notes, *notes) if text],
-    }
     facts = {
-        **describe_evaluation(comparison, best, evidence, results, topics),
-        "promoted": not failures and not is_champion,
+        **describe_evaluation(comparison, best, evidence, results, sentences.to_dict()),
+        "promoted": is_promoted,
         "production_before": version.version if version else "",
         "production": production.version if production else "",
     }
@@ -222,89 +191,33 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
         verdict=decision,
         decision=decision,
         blocked_by=decision if any(result.verdict == BLOCKED for result in failures) else "",
-        promoted=not failures and not is_champion,
-        gates=_make_gate_table(results),
-        table=table,
-        side_by_side=side_by_side,
-        best=best_chart,
-        worth=worth,
+        promoted=is_promoted,
+        gates=make_gate_table(results),
+        table=make_contender_table(comparison.contenders, metric),
+        **exhibits,
         task=parameters.task,
-        explanations=explanations,
         facts=facts,
     )
     _log(evaluation, results, comparison.contenders, backend, metric)
-    mlflow.set_tags(describe_models(version, registry.production()))
-    if evaluation.promoted:
+    mlflow.set_tags(describe_models(version, production))
+    if is_promoted:
         _log_card(evaluation, best, backend, parameters)
     return evaluation
 
 
-def _make_gate_table(results: Sequence[GateResult]) -> charts.Table:
-    """Return a row for each gate: its verdict, what it measured and its limit."""
-    rows = [(result.gate, result.verdict, result.measured, result.limit_in_words) for result in results]
-    table = charts.Table(rows, columns=["gate", "verdict", "measured", "limit"]).set_index("gate")
-    charts.label(table, "Gates", "What each gate measured, its limit, and its verdict.", section="gates")
-    return table
-
-
-def _decide(
-    registry: ModelRegistry,
-    backend: Backend,
-    best: Contender,
-    evidence: Evidence,
-    version: ModelVersion | None,
-    failures: Sequence[GateResult],
-    parameters: Parameters,
-) -> str:
-    """Promote the best candidate unless a gate failed or it is in production already, and describe the outcome."""
-    metric = parameters.metric
-    candidate = f"{best.name} ({metric.name} {evidence.score:.4g})"
-    if version and best.run_id == version.run_id:
-        return f"{candidate} is version {version.version}, which is already in production."
-    if failures:
-        unchanged = f"version {version.version} stays in production" if version else "nothing is in production"
-        reasons = "; ".join(result.reason for result in failures)
-        outcome = f"{candidate} is not promoted: {reasons}. So {unchanged}."
-        if version and evidence.not_comparable:
-            retire = command("retire", parameters.name, version.version, "--why", '"..."')
-            outcome += (
-                f" If this change is intended, add a waiver of the gate champion, or run {retire} and evaluate again."
-            )
-        return outcome
-    promoted = _promote(registry, backend, best, evidence.score, version, parameters)
-    replaced = ""
-    if version is not None:
-        replaced = f" in place of version {version.version}"
-        if evidence.against_champion is not None:
-            replaced += f": {evidence.against_champion.describe(metric)}"
-    return f"{candidate} is version {promoted.version} and goes to production{replaced}."
-
-
-def _promote(
-    registry: ModelRegistry,
-    backend: Backend,
-    best: Contender,
-    score: float,
-    current: ModelVersion | None,
-    parameters: Parameters,
-) -> ModelVersion:
-    """Register the best candidate and move the production tag to it, if `current` is still in production."""
-    metric = parameters.metric
-    run = backend.tracking.candidate_run(best.run_id)
-    source, sha256 = backend.tracking.model_source(run)
-    tags = {
-        "training_function": run.data.params["training_function"],
-        "primary_metric": metric.name,
-        metric.name: f"{score:.6g}",
-        "test_data": parameters.test_data,
-        "card": CARD,
-        "threshold": run.data.params.get("threshold", str(DEFAULT_THRESHOLD)),
-    }
-    if "decision_threshold" in run.data.metrics:
-        tags["decision_threshold"] = f"{run.data.metrics['decision_threshold']:.6g}"
-    registered = registry.register(best.run_id, source, sha256, tags)
-    registry.promote(registered.version, expected_current=current.version if current else None)
-    return registered
+def _draw(best: Contender, comparison: Comparison, backend: Backend, parameters: Parameters) -> dict[str, Any]:
+    """Return the charts and tables of an `Evaluation` that show the contenders and the best candidate."""
+    metric, y_test = parameters.metric, comparison.test[parameters.target_column]
+    scores = get_primary_scores(comparison.contenders, metric)
+    side_by_side = charts.candidate_scores(scores, metric, best.name, parameters.min_score)
+    charts.label(side_by_side, "Contenders", _CONTENDERS_CAPTION)
+    draw = charts.residuals if parameters.task == "regression" else charts.confusion_matrix
+    best_chart = draw(y_test, best.predictions, comparison.no_skill.predictions)
+    charts.label(best_chart, "Best candidate", _BEST_CAPTIONS[parameters.task])
+    ranked = rank_contenders(comparison.contenders, metric)
+    worth = show_worth(best, ranked, comparison.test, parameters) + show_groups(best, comparison, parameters)
+    explanations = explain(best, comparison.test, backend, parameters)
+    return {"side_by_side": side_by_side, "best": best_chart, "worth": worth, "explanations": explanations}
 
 
 def _log(
@@ -317,7 +230,7 @@ def _log(
     """Log scores, decision, gates, tables and charts to the active MLflow run."""
     import mlflow
 
-    scores = _primary_scores(contenders, metric)
+    scores = get_primary_scores(contenders, metric)
     mlflow.log_metrics(
         {f"{name.replace(' ', '_')}.{metric.name}": score for name, score in scores.items() if not math.isnan(score)}
     )
@@ -339,23 +252,3 @@ def _log_card(evaluation: Evaluation, best: Contender, backend: Backend, paramet
     baseline = backend.read_json(parameters.baseline)
     card = make_card(evaluation.facts, evaluation.describe_tables(), baseline, parameters)
     backend.tracking.client.log_text(best.run_id, card, CARD)
-
-
-def _primary_scores(contenders: Sequence[Contender], metric: Metric) -> dict[str, float]:
-    """Return each contender's score by the primary metric."""
-    return {contender.name: contender.scores[metric.name] for contender in contenders}
-
-
-def _rank(contenders: Sequence[Contender], metric: Metric) -> list[str]:
-    """Return the contenders' names, best first by the primary metric."""
-    return metric.rank(_primary_scores(contenders, metric))
-
-
-def _make_table(contenders: Sequence[Contender], metric: Metric) -> charts.Table:
-    """Return the scores of all contenders, best first, with the primary metric in the first column."""
-    by_name = {contender.name: contender for contender in contenders}
-    columns = [metric.name, *(name for name in contenders[0].scores if name != metric.name)]
-    rows = {name: [by_name[name].scores[column] for column in columns] for name in _rank(contenders, metric)}
-    table = charts.Table.from_dict(rows, orient="index", columns=columns).rename_axis("contender")
-    table.attrs |= {charts.MARKED: [metric.name], charts.NAN_TEXT: UNDEFINED}
-    return table

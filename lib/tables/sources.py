@@ -168,16 +168,17 @@ def _check_one_format(uri: str, paths: list[Path]) -> list[Path]:
 @contextmanager
 def download(uri: str) -> Iterator[list[Path]]:
     """Download remote files to a temporary folder, which is deleted when the context ends."""
-    with masked_errors(), _download(uri) as paths:
+    with masked_errors(), _download(uri, references.expand_address(uri)) as paths:
         yield paths
 
 
 @contextmanager
-def _download(uri: str) -> Iterator[list[Path]]:
+def _download(uri: str, address: str) -> Iterator[list[Path]]:
+    """Download the files of an address, and show the URI that it was expanded from in messages."""
     try:
         import fsspec
 
-        file_system, path = fsspec.core.url_to_fs(references.expand_address(uri))
+        file_system, path = fsspec.core.url_to_fs(address)
         with tempfile.TemporaryDirectory() as folder, _show_address_in_errors(folder, uri):
             if _WILDCARD.search(path) and urlparse(uri).scheme not in ("http", "https"):
                 names = sorted(file_system.glob(path))

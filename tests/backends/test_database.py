@@ -28,6 +28,7 @@ database.ensure_database(Path(sys.argv[1]), "file:///artifacts")
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_creation_starts_over(tmp_path):
     path = tmp_path / "mlflow.db"
     killed = subprocess.run([sys.executable, "-c", KILLED_SCRIPT, str(path)], cwd=ROOT, timeout=300)

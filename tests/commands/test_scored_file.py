@@ -82,8 +82,7 @@ def folder(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-@pytest.mark.parametrize("pattern", ["", "/**/*.csv", "/*.csv"])
+@pytest.mark.parametrize(("pattern", "suffix"), [("", "csv"), ("/**/*.csv", "parquet"), ("/*.csv", "csv")])
 def test_folder_and_patterns_are_scored_file_by_file(with_champion, folder, tmp_path, pattern, suffix, capsys):
     out = tmp_path / f"out.{suffix}"
     assert score(with_champion, f"{folder}{pattern}", out) == 0, capsys.readouterr().err

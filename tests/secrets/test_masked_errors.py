@@ -59,6 +59,7 @@ def server():
 @pytest.mark.parametrize("status", [401, 403, 404, 416, 500])
 @pytest.mark.parametrize("address", ["{server}/{status}/shop.csv?${{{name}}}", "env:MILLRACE_TEST_URL"])
 def test_an_http_error_shows_the_reference(server, status, address, monkeypatch):
+    pytest.importorskip("aiohttp", reason='needs make install GROUPS="sources"')
     monkeypatch.setenv("MILLRACE_TEST_URL", f"{server}/{status}/shop.csv?{SIGNATURE}")
     address = address.format(server=server, status=status, name=NAME)
     with pytest.raises(DataError) as caught:

@@ -112,6 +112,7 @@ def test_traffic_is_mirrored_shared_shifted_and_rolled_back(models, live):
         live.shift(10)
 
 
+@pytest.mark.slow
 def test_rollback_starts_an_ended_version_again(models, live):
     live.deploy(models / "classifier", "2", rollout=Rollout(watch_minutes=0))
     wait_until(lambda: not live.status().other_version)
@@ -165,6 +166,7 @@ def test_no_request_fails_in_any_phase(models, live):
     assert old["version 1"] > old["version 2"]
 
 
+@pytest.mark.slow
 def test_requests_are_logged_by_day(models, live):
     live.deploy(models / "classifier", "2", request_log=RequestLogSettings(columns=("age", "city")))
     ask(live, 3)

@@ -34,6 +34,7 @@ def test_message_quotes_the_newest_decision(trained):
 WAIVED = {"waivers": [{"gate": "champion", "who": "Ada", "why": "a test", "until": "2999-12-31"}]}
 
 
+@pytest.mark.slow
 def test_deploy_starts_over_if_another_run_promotes_meanwhile(with_champion, monkeypatch):
     pipeline = pipeline_in(with_champion, endpoint_workers=1)
     pipeline_in(with_champion, candidates=[log_candidate(pipeline, "by_size", "size")], **WAIVED).evaluate()

@@ -5,7 +5,7 @@ import pytest
 
 from lib import charts
 from lib.errors import DataError, ParameterError
-from lib.stages import train
+from lib.stages import _trained_model
 from tests import workspaces
 from tests.workspaces import pipeline_in, preprocess
 
@@ -50,7 +50,7 @@ class TestSearch:
         pipeline = pipeline_in(workspace, data=str(workspace / "groups.csv"), **options, **space)
         preprocess(pipeline)
         seen = []
-        original = train.search_hyperparameters
+        original = _trained_model.search_hyperparameters
 
         def spy(function, fit, rows, split, parameters):
             customers = rows.split_keys.set_index(rows.X["size"])["customer"]
@@ -62,7 +62,7 @@ class TestSearch:
             assert "customer" not in rows.X.columns
             return original(function, record, rows, split, parameters)
 
-        monkeypatch.setattr(train, "search_hyperparameters", spy)
+        monkeypatch.setattr(_trained_model, "search_hyperparameters", spy)
         pipeline.train()
         everyone = set().union(*seen)
         assert all(len(customers) < len(everyone) for customers in seen)  # each fold leaves whole customers out
