@@ -73,7 +73,7 @@ class Service:
         traffic: Traffic,
         keys: KeyFile,
         limits: Limits,
-        log_request: Callable[[bytes, TimedAnswer], None],
+        log_request: Callable[[bytes, TimedAnswer, str], None],
         hosts: AllowedHosts,
         connections: ConnectionLimit,
     ):
@@ -183,10 +183,7 @@ class Service:
 
     def _common_headers(self, request_headers: Headers, pool: WorkerPool | None) -> list[tuple[bytes, bytes]]:
         """Return the headers that all answers have: request id, and name and version of the model."""
-        request_id = request_headers.get(b"x-request-id")
-        if request_id is None or not REQUEST_ID.fullmatch(request_id):
-            request_id = secrets.token_hex(16).encode()
-        headers = [*COMMON_HEADERS, (b"x-request-id", request_id)]
+        headers = [*COMMON_HEADERS, (b"x-request-id", _find_request_id(request_headers))]
         if pool is not None:
             headers += [(b"x-model-name", _header_value(pool.name)), (b"x-model-version", _header_value(pool.version))]
         if self.is_leaving:
@@ -197,6 +194,8 @@ class Service:
         self, scope: dict[str, Any], headers: Headers, receive: Callable, send: Callable, deployment: str | None
     ) -> None:
         """Answer a scoring request, and log it. Without a valid key it is refused before its body is read."""
+        request_id = _find_request_id(headers)
+        headers = {**headers, b"x-request-id": request_id}  # the answer and the request log have the same id
         answer: TimedAnswer | None = None
         extra_headers: list[tuple[bytes, bytes]] = []
         body = b""
@@ -224,7 +223,7 @@ class Service:
         pool = answer.pool if answer else self.traffic.leading
         await self._send(send, headers, status, content, pool, extra_headers)
         if answer and status == 200:
-            self.log_request(body, answer)
+            self.log_request(body, answer, request_id.decode())
 
     async def _send(
         self,
@@ -272,6 +271,12 @@ class Service:
         finally:
             self._bodies_bytes -= size
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _find_request_id(headers: Headers) -> bytes:
+    """Return the id that the client gave a request, or a random one."""
+    request_id = headers.get(b"x-request-id")
+    return request_id if request_id and REQUEST_ID.fullmatch(request_id) else secrets.token_hex(16).encode()
 
 
 def _check_content_type(headers: Headers) -> None:
