@@ -18,7 +18,7 @@ import ipykernel_launcher
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
-from lib.chain import sessions
+from lib.chain import interrupts, sessions
 
 _POLL_SECONDS = 0.5
 
@@ -33,6 +33,11 @@ class KernelApp(IPKernelApp):
         """
         context.setsockopt(zmq.SNDHWM, 0)  # for all sockets that are created from now on
         super().init_iopub(context)
+
+    def init_signal(self) -> None:
+        """Initialize the signal handlers."""
+        super().init_signal()
+        interrupts.ensure_delivery()
 
     def init_poller(self) -> None:
         """Watch the parent process on Windows only; elsewhere, `main` and the fork server's children do it."""

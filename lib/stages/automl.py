@@ -39,6 +39,7 @@ PARAMETERS = (
     "positive_class",
     "primary_metric",
     "metrics",
+    "engine",
     "automl_engine",
     "automl_presets",
     "automl_budget_minutes",

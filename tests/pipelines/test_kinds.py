@@ -76,7 +76,7 @@ def test_all_places_show_the_same_kind(served, workspace):
     assert proposed.kinds == KINDS
     features = next(finding for aspect, finding, _ in proposed.findings if aspect == "features")
     assert all(f"{kind} (1): {name}" in features for name, kind in KINDS.items())
-    document = openapi.describe(scorer.model, Limits(), has_probabilities=True)
+    document = openapi.describe(scorer.model, Limits(), classes=scorer.classes)
     row = document["components"]["schemas"]["Row"]["properties"]
     assert {name: column["x-kind"] for name, column in row.items()} == KINDS
     docs = pages.documentation(scorer.model, document, "http://localhost/")

@@ -33,7 +33,7 @@ def request_and_answer(models):
 
 def add(log, request_and_answer, times=1, day=0):
     for _ in range(times):
-        log.add([NOON + 86_400 * day, 1.5, "1", "1-a", "first"], *request_and_answer)
+        log.add([NOON + 86_400 * day, 1.5, "1", "1-a", "id-1"], *request_and_answer)
 
 
 def written_rows(log):
@@ -128,7 +128,7 @@ def test_router_learns_the_trouble_and_its_end(log, request_and_answer, monkeypa
     block(log)
     thread = threading.Thread(target=run, args=[own, log])
     thread.start()
-    metadata = json.dumps([NOON, 1.5, "1", "1-a", "first"]).encode()
+    metadata = json.dumps([NOON, 1.5, "1", "1-a", "id-1"]).encode()
     router.sendall(framing.pack(metadata, *request_and_answer))
     client.data_received(router.recv(1))  # also in pieces
     client.data_received(router.recv(2**16))
@@ -140,13 +140,6 @@ def test_router_learns_the_trouble_and_its_end(log, request_and_answer, monkeypa
     thread.join(10)
     own.close()
     assert not thread.is_alive() and written_rows(log) == 1
-
-
-def test_log_has_the_id_of_each_request(log, request_and_answer):
-    add(log, request_and_answer)
-    log.flush()
-    (file,) = log.folder.glob("requests/day=*/*.parquet")
-    assert pd.read_parquet(file)["_request_id"].tolist() == ["first"]
 
 
 def test_log_without_process_is_told(tmp_path):

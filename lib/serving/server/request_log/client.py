@@ -75,7 +75,7 @@ class RequestLogClient(asyncio.Protocol):
             await self._start()
 
     def log(self, body: bytes, answer: TimedAnswer, request_id: str) -> None:
-        """Send a request and its answer to the writer, or drop them; never wait."""
+        """Send a request, its answer and its id to the writer, or drop them; never wait."""
         if not self._settings["on"]:
             return
         if self._transport is None or self._transport.get_write_buffer_size() > MAX_PENDING_BYTES:

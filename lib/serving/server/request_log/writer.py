@@ -6,8 +6,7 @@
 
 Each row of a request becomes a row of a file, with the model's columns and, marked by an underscore, ``_time`` (UTC),
 ``_latency_ms`` and ``_request_id`` of the request, ``_version``, ``_prediction`` and, for classifiers,
-``_probability_<class>``. The client chooses the id with the header ``X-Request-Id``, and every answer returns it.
-``pandas.read_parquet`` reads the whole folder as one table.
+``_probability_<class>``. ``pandas.read_parquet`` reads the whole folder as one table.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class RowBuffer:
         self._parse = RequestParser(model.columns, Limits()).parse
         self._columns = [column for column in model.columns if not columns or column.name in columns]
         self._values: dict[str, list] = {column.name: [] for column in self._columns}
-        # For each request: time in microseconds since 1970, latency in milliseconds, id, and number of rows.
+        # For each request: time in microseconds since 1970, latency in milliseconds, id, number of rows.
         self._requests: list[tuple[int, float, str, int]] = []
         self._predictions: list = []
         self._probabilities: dict[str, list[float]] = {}
@@ -79,6 +78,7 @@ class RowBuffer:
             Seconds since 1970.
         latency_ms : float
         request_id : str
+            The id that the answer returned.
         body, content : bytes
             The request and the answer, as JSON.
         """
@@ -96,11 +96,11 @@ class RowBuffer:
         import pyarrow as pa
 
         arrays = {column.name: column.to_arrow(self._values[column.name]) for column in self._columns}
-        times, latencies, ids, rows = map(np.array, zip(*self._requests, strict=True))
+        times, latencies, identifiers, rows = map(np.array, zip(*self._requests, strict=True))
         extra = {
             "_time": pa.array(np.repeat(times, rows), type=pa.timestamp("us", tz="UTC")),
             "_latency_ms": pa.array(np.repeat(latencies, rows)),
-            "_request_id": pa.array(np.repeat(ids, rows), type=pa.string()),
+            "_request_id": pa.array(np.repeat(identifiers, rows)),
             "_version": pa.repeat(version, len(self)),
             "_prediction": pa.array(self._predictions),
         }
