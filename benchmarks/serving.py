@@ -220,17 +220,13 @@ def _median(rounds: Sequence[LoadResult], field: str) -> float:
 @contextlib.contextmanager
 def _process(command: list[str], log: Path, variables: Mapping[str, str]) -> Iterator[None]:
     """Run a process group while the block runs, in the folder of its log."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=log.parent,
             # Compiled code in the model's folder would keep the endpoint from serving it.
-            env={
-                **os.environ,
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **variables,
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            },
+            env={**os.environ, **variables, "PYTHONDONTWRITEBYTECODE": "1", "PATH": path},
             stdout=output,
             stderr=output,
             start_new_session=True,

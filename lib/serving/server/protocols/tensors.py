@@ -16,6 +16,7 @@ import numpy as np
 
 from lib.scoring.columns import Column
 from lib.scoring.request_error import RequestError, describe_value
+from lib.serving.server.protocols.exchange import check_size
 
 BINARY_EXTENSION = "binary_tensor_data"
 _NUMPY_TYPES = {
@@ -54,7 +55,7 @@ def find_datatype(column: Column) -> str:
     return {"number": "FP64", "boolean": "BOOL", "string": "BYTES"}[schema["type"]]
 
 
-def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
+def read_tensor(content: Any, binary: memoryview, max_rows: int) -> tuple[Tensor, int]:
     """Return a tensor of a request.
 
     Parameters
@@ -63,6 +64,8 @@ def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
         An entry of the request's ``inputs``.
     binary : memoryview
         The binary data that no earlier tensor has used.
+    max_rows : int
+        The maximum first size of the shape.
 
     Returns
     -------
@@ -73,16 +76,16 @@ def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
     Raises
     ------
     RequestError
-        With status 400, if the entry does not describe a tensor.
+        With status 400, if the entry does not describe a tensor, and 413, if it has too many rows.
     """
     if not isinstance(content, dict):
         raise _wrong(f"An input is {describe_value(content)}, not an object.")
-    name, shape, datatype = (content.get(key) for key in ("name", "shape", "datatype"))
+    name, datatype = content.get("name"), content.get("datatype")
     if not isinstance(name, str):
         raise _wrong(f'The name of an input is {describe_value(name)}; expected "name" with a text.')
     label = f"The input {name[:100]!r}"
-    if not _is_shape(shape):
-        raise _wrong(f'{label} has no valid "shape"; expected a list of sizes, such as [2] or [2, 1].')
+    shape = _read_shape(label, content.get("shape"))
+    check_size(shape[0], 0, 0, max_rows)
     if datatype not in DATATYPES:
         raise _wrong(f"{label} has the datatype {describe_value(datatype)}; expected one of {', '.join(DATATYPES)}.")
     parameters = content.get("parameters") or {}
@@ -99,11 +102,12 @@ def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
     return Tensor(name, shape, values), used_bytes
 
 
-def _is_shape(shape: Any) -> bool:
-    """Return whether a shape is a list of sizes that a request can have."""
-    if not isinstance(shape, list) or not 0 < len(shape) <= _MAX_DIMENSIONS:
-        return False
-    return all(type(size) is int and 0 <= size <= _MAX_SIZE for size in shape)
+def _read_shape(label: str, shape: Any) -> list[int]:
+    """Return a shape; raise a RequestError if it is not a list of sizes that a request can have."""
+    is_list = isinstance(shape, list) and 0 < len(shape) <= _MAX_DIMENSIONS
+    if not is_list or not all(type(size) is int and 0 <= size <= _MAX_SIZE for size in shape):
+        raise _wrong(f'{label} has no valid "shape"; expected a list of sizes, such as [2] or [2, 1].')
+    return list(shape)
 
 
 def _read_json(label: str, datatype: str, data: Any, dimension_count: int) -> list:
