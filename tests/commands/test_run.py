@@ -178,7 +178,7 @@ class TestRefusals:
 class TestUseCaseNotice:
     NOTICE = "No --params given: using parameters/flights.yaml (use case flights)."
 
-    @pytest.mark.parametrize("arguments", [["--dry-run"], ["check"], ["why"]])
+    @pytest.mark.parametrize("arguments", [["--dry-run"], ["check"], pytest.param(["why"], marks=pytest.mark.slow)])
     def test_commands_name_the_example_they_use(self, folders, capsys, arguments):
         assert main([*arguments, *folders]) == 0
         assert capsys.readouterr().err.splitlines()[0] == self.NOTICE
