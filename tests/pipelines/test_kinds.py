@@ -81,7 +81,9 @@ def test_all_places_show_the_same_kind(served, workspace):
     assert {name: column["x-kind"] for name, column in row.items()} == KINDS
     docs = pages.documentation(scorer.model, document, "http://localhost/")
     assert dict(re.findall(r"<tr><td>(\w+)</td><td>(\w+)</td><td>(?!Re|Ch|Sh)", docs)).items() >= KINDS.items()
-    fields = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', pages.form(scorer.model), re.DOTALL)[1])["fields"]
+    fields = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', pages.form(scorer.model, {}, 10), re.DOTALL)[1])[
+        "fields"
+    ]
     assert {field["name"]: field["kind"] for field in fields} == KINDS
 
 

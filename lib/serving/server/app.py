@@ -141,8 +141,8 @@ class Service:
 
     async def form(self, request: Request) -> Response:
         """GET /: a page on which to try the model."""
-        _, model = self._leading()
-        return self._page(request, pages.form(model))
+        pool, model = self._leading()
+        return self._page(request, pages.form(model, pool.about, self.limits.rows))
 
     async def documentation(self, request: Request) -> Response:
         """GET /docs: the documentation of the API."""
