@@ -8,10 +8,10 @@ import pytest
 
 from lib.commands import main, monitor, run
 from tests import workspaces
-from tests.workspaces import NAME, log_candidate, pipeline_in, publish, table
+from tests.workspaces import NAME, pipeline_in, table
 
 copy_after = workspaces.copy_after
-prepared = workspaces.prepared
+with_champion = workspaces.with_champion
 quick = workspaces.quick
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -33,7 +33,7 @@ SUMMARY = {
 
 
 @pytest.fixture
-def look(monkeypatch, prepared, tmp_path):
+def look(monkeypatch, with_champion, tmp_path):
     """Return a function that runs the command on a workspace; the notebook's outputs are given."""
     table().to_csv(tmp_path / "shop.csv", index=False)
 
@@ -47,7 +47,7 @@ def look(monkeypatch, prepared, tmp_path):
             "target_column": "bought",
             "task": "binary",
             "primary_metric": "roc_auc",
-            "workspace": prepared,
+            "workspace": with_champion,
             "runs_folder": tmp_path / "runs",
             **parameters,
         }
@@ -89,28 +89,21 @@ def test_each_verdict_has_its_exit_code_and_event(look, hook, state, code, capsy
         assert body["text"] == f"{NAME}: {state}: as told" and body["drifted"] == SUMMARY["drifted"]
 
 
-def test_a_held_promotion_waits_for_its_acknowledgement(look, prepared, capsys):
-    def evaluate():
-        pipeline = pipeline_in(prepared)
-        evaluation = pipeline.evaluate()
-        publish(pipeline, decision=evaluation.decision)
-        return evaluation
-
-    log_candidate(pipeline_in(prepared), "by_luck", "luck")
-    assert evaluate().promoted
+def test_a_held_promotion_waits_for_its_acknowledgement(look, with_champion, capsys):
+    registry = pipeline_in(with_champion).backend.models(NAME)
     assert look("act", on_verdict="hold") == 3
     assert "Nothing is promoted until somebody acknowledges" in capsys.readouterr().out
-    log_candidate(pipeline_in(prepared), "by_size", "size")
-    held = evaluate()
+    registry.retire("1", "otherwise the best candidate is in production already")
+    held = pipeline_in(with_champion).evaluate()
     assert held.gates.loc["monitor", "verdict"] == "blocked"
     assert "act: as told" in held.blocked_by and not held.promoted
     assert look("act", "--acknowledge", " ") == 2
     assert look("act", "--acknowledge", "a new shop opened") == 0
     assert "a new shop opened" in capsys.readouterr().out
-    evaluation = evaluate()
+    evaluation = pipeline_in(with_champion).evaluate()
     assert evaluation.promoted and "monitor" not in evaluation.gates.index
     assert look("act", on_verdict="hold") == 3  # the same alarm does not hold again
-    assert pipeline_in(prepared).backend.models(NAME).hold_reason() == ""
+    assert registry.hold_reason() == ""
     assert look("act", "--acknowledge", "again") == 2
 
 
