@@ -1,6 +1,7 @@
 """Exit codes of a run: 3 if a gate blocks, 0 if the challenger is merely no better than the champion."""
 
 import json
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -25,7 +26,7 @@ def run(tmp_path):
     def run(**changes):
         pairs = [part for name, value in {**shared, **changes}.items() for part in ("-p", f"{name}={value}")]
         code = main(["--params", str(tmp_path / "shop.yaml"), *pairs])
-        newest = max((tmp_path / "runs").iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        newest = max(filter(Path.is_dir, (tmp_path / "runs").iterdir()), key=lambda folder: folder.stat().st_mtime_ns)
         return code, json.loads((newest / "run.json").read_text())
 
     yield run
@@ -36,7 +37,7 @@ def production(tmp_path):
     """Return the versions that are tagged production."""
     uri = f"sqlite:///{tmp_path / 'workspace' / 'mlflow.db'}"
     client = mlflow.MlflowClient(uri, registry_uri=uri)
-    return [each.version for each in client.search_model_versions(f"name = '{NAME}'") if "production" in each.tags]
+    return [str(each.version) for each in client.search_model_versions(f"name = '{NAME}'") if "production" in each.tags]
 
 
 def test_a_blocked_run_ends_with_3_and_an_equal_challenger_with_0(run, tmp_path):

@@ -111,10 +111,13 @@ class NotebookExecutor(Protocol):
 class Endpoint(Protocol):
     """A real-time endpoint that serves a use case's model."""
 
-    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
+    def deploy(
+        self, model_folder: Path, version: str, sha256: str, check: Callable[..., object], about: Mapping[str, str]
+    ) -> EndpointStatus:
         """Start a model version, check it, and then route traffic to it.
 
         The endpoint calls ``check(url, key)``; or ``check(url, key, headers)`` if a request header selects the version.
+        A local endpoint's page shows ``about``: the ``target``, and the version's ``metric`` and ``score``.
         """
 
     def exists(self) -> bool:

@@ -40,8 +40,22 @@ def notify(settings: Mapping[str, Any], folder: Path) -> None:
     """
     if not settings:
         return
-    message = make_message(folder)
-    if message["event"] not in settings.get("on", ["success", "failure", "gate"]):
+    send_message(settings, make_message(folder), ["success", "failure", "gate"])
+
+
+def send_message(settings: Mapping[str, Any], message: Mapping[str, Any], default_events: list[str]) -> None:
+    """Send a message to the webhook and by e-mail, if its event is one of ``on``.
+
+    Parameters
+    ----------
+    settings : mapping
+        The parameter ``notify``; may be empty.
+    message : mapping
+        JSON types. An e-mail needs ``text``, ``event``, ``name``, ``run``, ``status`` and ``stages``.
+    default_events : list of str
+        The events to tell if the settings have no ``on``.
+    """
+    if message["event"] not in settings.get("on", default_events):
         return
     for kind, send in (("webhook", _call_webhook), ("email", _send_email)):
         if settings.get(kind):

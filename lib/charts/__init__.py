@@ -6,7 +6,7 @@ from lib.charts.calibration import reliability
 from lib.charts.chart import Chart
 from lib.charts.columns import column_importance, target_distribution
 from lib.charts.effects import column_effects, partial_dependence
-from lib.charts.evidence import evidence_over_time
+from lib.charts.evidence import evidence_over_time, scores_over_time
 from lib.charts.exhibits import label, to_exhibit
 from lib.charts.predictions import confusion_matrix, residuals, roc_and_precision_recall
 from lib.charts.scores import candidate_scores, decision_curve, search_progress
@@ -28,6 +28,7 @@ __all__ = [
     "reliability",
     "residuals",
     "roc_and_precision_recall",
+    "scores_over_time",
     "search_progress",
     "target_distribution",
     "to_exhibit",

@@ -40,3 +40,34 @@ def evidence_over_time(
     axes.xaxis_date()
     axes.tick_params(axis="x", rotation=30)
     return chart
+
+
+def scores_over_time(
+    points: Mapping[str, Sequence[tuple[datetime.datetime, float, float, float]]], promised: float | None, metric: str
+) -> Chart:
+    """Draw a metric with its intervals after each window.
+
+    Parameters
+    ----------
+    points : mapping of str to sequence of tuple
+        End of the window, value, and both ends of the interval, by the name of the series. The last one is drawn in
+        blue, the others in grey.
+    promised : float or None
+        The metric on the test rows, drawn as a dotted line.
+    metric : str
+    """
+    chart = Chart(7.2, 3.6)
+    axes = add_axes(chart)
+    for number, (name, values) in enumerate(points.items()):
+        ends, middles, lows, highs = zip(*values, strict=True)
+        color = BLUE if number == len(points) - 1 else GREY
+        dates = matplotlib.dates.date2num(ends) + 0.6 * number  # side by side, not on top of each other
+        errors = [np.subtract(middles, lows), np.subtract(highs, middles)]
+        axes.errorbar(dates, middles, errors, color=color, marker="o", markersize=3, linewidth=1, label=name)
+    if promised is not None:
+        axes.axhline(promised, color=GREY, linestyle=":", label="on the test rows")
+    axes.set_ylabel(metric)
+    axes.legend(fontsize=8, frameon=False)
+    axes.xaxis_date()
+    axes.tick_params(axis="x", rotation=30)
+    return chart

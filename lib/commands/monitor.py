@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 NOTEBOOK, STAGE = "06_monitor.ipynb", "monitor"
+DEFAULT_EVENTS = ["act", "too_few_to_say"]
 EXIT_CODES = {"stable": 0, "look": 0, "act": 3, "too few to say": 4}
 
 
@@ -34,17 +36,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Execute the notebook, and print its verdict and where it is."""
+    from lib.chain import notification
+
     parameters = _arguments.load_parameters(options)
     if options.data:
         _check_data(options.data)
     folder = _make_folder(parameters)
     outputs = _execute_notebook(folder, options, parameters)
     page = _write_page(folder / NOTEBOOK)
-    result = {"name": parameters.name, "state": outputs["state"], "verdict": outputs["verdict"], "page": str(page)}
+    result = make_result(parameters.name, outputs, page)
     (folder / "monitor.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(outputs["verdict"])
     print(f"Page: {display_path(page)}")
+    notification.send_message(parameters.notify, make_message(result), DEFAULT_EVENTS)
     return EXIT_CODES[outputs["state"]]
+
+
+def make_result(name: str, outputs: Mapping[str, Any], page: Path) -> dict[str, Any]:
+    """Return the verdict for other programs, as `monitor.json` has it; docs/monitoring.md describes each key."""
+    verdict = {key: outputs[key] for key in ("state", "verdict", "version")}
+    return {"name": name, **verdict, "page": str(page), **outputs["summary"]}
+
+
+def make_message(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the message that is posted to a webhook: the verdict, and the keys that each message has."""
+    return {
+        "text": f"{result['name']}: {result['verdict']}",
+        "event": result["state"].replace(" ", "_"),
+        **result,
+        "run": result["page"],
+        "status": result["state"],
+        "stages": [],
+    }
 
 
 def _check_data(uri: str) -> None:

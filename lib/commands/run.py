@@ -221,6 +221,8 @@ def _show_result(values: Mapping[str, Any], record: RunRecord) -> None:
     )
     print("Stop it:")
     print(f"  {command('endpoint', 'stop', values['name'], *workspace)}")
+    if values["backend"] == "local":  # endpoints on Azure have no page
+        print(f"Try it in a browser: {url.removesuffix('score')}")
 
 
 def _workspace_options(values: Mapping[str, Any], record: RunRecord) -> list[str | Path]:

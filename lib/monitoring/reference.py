@@ -13,6 +13,8 @@ from lib.monitoring.cells import CATEGORY, Cells, make_cells, make_number_cells
 
 # The output of the model among the columns; in brackets, because a column may be called "prediction".
 PREDICTION = "(prediction)"
+# The error of the model where the true value is known.
+ERROR = "(error)"
 _QUANTILES = np.linspace(0.1, 0.9, 9)
 _MAX_SHUFFLED_ROWS = 1_000
 
@@ -110,22 +112,25 @@ def make_references(
             effect = float(np.mean(np.abs(scores - sample_scores)))
         counts = cells.count_rows(rows[name])
         references[str(name)] = ColumnReference(cells, tuple(counts.tolist()), effect)
-    references[PREDICTION] = _make_prediction_reference(outputs, classes, random)
+    references[PREDICTION] = _make_prediction_reference(outputs, classes, seed)
     return references
 
 
-def _make_prediction_reference(
-    outputs: np.ndarray, classes: Sequence[str], random: np.random.Generator
-) -> ColumnReference:
-    """Return the reference of the model's output.
+def make_number_reference(values: np.ndarray, seed: int) -> ColumnReference:
+    """Return the reference of numbers such as predictions or errors.
 
-    The cells of numbers are quantiles of one half of the rows, and the other half is counted: if the same rows chose
-    the cells and were counted, their counts would be too even.
+    The cells are quantiles of one half of the rows, and the other half is counted: if the same rows chose the cells and
+    were counted, their counts would be too even.
     """
-    values = pd.Series(outputs)
-    if classes:
-        cells = Cells(CATEGORY, categories=tuple(classes))
-        return ColumnReference(cells, tuple(cells.count_rows(values).tolist()))
+    random = np.random.default_rng(seed)
     is_first_half = random.permutation(len(values)) % 2 == 0
     cells = make_number_cells(np.quantile(values[is_first_half], _QUANTILES).tolist())
-    return ColumnReference(cells, tuple(cells.count_rows(values[~is_first_half]).tolist()))
+    return ColumnReference(cells, tuple(cells.count_rows(pd.Series(values[~is_first_half])).tolist()))
+
+
+def _make_prediction_reference(outputs: np.ndarray, classes: Sequence[str], seed: int) -> ColumnReference:
+    """Return the reference of the model's output."""
+    if not classes:
+        return make_number_reference(outputs, seed)
+    cells = Cells(CATEGORY, categories=tuple(classes))
+    return ColumnReference(cells, tuple(cells.count_rows(pd.Series(outputs)).tolist()))

@@ -95,6 +95,11 @@ def join_small_windows(windows: list[Window]) -> list[Window]:
     return joined
 
 
+def interleave(windows: list[Window], batches: list[Window]) -> list[Window]:
+    """Return windows and batches of labels in the order in which they were judged."""
+    return sorted([*windows, *batches], key=lambda window: window.end)
+
+
 def _join(first: Window, second: Window) -> Window:
     names = first.counts.keys() | second.counts.keys()
     counts = {}

@@ -16,6 +16,7 @@ from lib.parameters.card import find_card_faults
 from lib.parameters.column_checks import column_faults, merged_column_faults, time_zone_fault
 from lib.parameters.coverage import coverage_faults
 from lib.parameters.gates import gate_faults
+from lib.parameters.label_checks import label_faults
 from lib.parameters.layers import Layers
 from lib.parameters.metric_checks import metric_faults
 from lib.parameters.notify_checks import notify_faults
@@ -236,6 +237,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
     faults += [f"columns: {fault}" for fault in column_faults(values.get("columns") or {})]
     faults += merged_column_faults(values)
     faults += [f"notify: {fault}" for fault in notify_faults(values.get("notify") or {})]
+    faults += label_faults(values.get("labels") or {})
     if fault := time_zone_fault(values.get("time_zone") or ""):
         faults.append(f"time_zone: {fault}")
     faults += metric_faults(values)

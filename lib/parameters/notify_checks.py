@@ -8,7 +8,7 @@ from typing import Any
 
 from lib.errors import suggest
 
-EVENTS = ("success", "failure", "gate")
+EVENTS = ("success", "failure", "gate", "stable", "look", "act", "too_few_to_say")
 _KEYS = ("webhook", "email", "on")
 _EMAIL_TYPES: dict[str, type] = {"to": list, "from": str, "host": str, "port": int, "user": str, "encryption": str}
 _REQUIRED_EMAIL_KEYS = ("to", "from", "host")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib.schema.durations import parse_seconds
+from lib.schema.missing_codes import MISSING_CODES
 from lib.schema.text_values import compose_text, decode_bytes
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _SHORT_YEAR = re.compile(r"\d{1,3}-\d\d-\d\d")
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d{1,400}\.?\d{0,400}|\.\d{1,400})([eE][+-]?\d{1,4})?")
 # Floats represent all integers below this one exactly.
 _MAX_EXACT_INTEGER = 2**53
 
@@ -70,6 +72,36 @@ def request_values(column: Column, cells: pd.Series) -> list:
     values = [None if pd.isna(cell) is True else json_value(cell) for cell in cells.tolist()]
     convert = _CONVERSIONS.get(column.kind.name)
     return values if convert is None else [None if value is None else convert(value) for value in values]
+
+
+def csv_value(column: Column, text: str) -> Any:
+    """Return the value that a request would contain for a cell of a CSV text.
+
+    Parameters
+    ----------
+    column : Column
+        The model's input column.
+    text : str
+        The cell. In a column of text, an empty cell is missing if the column may have missing values.
+
+    Returns
+    -------
+    object
+        The text itself if the column does not accept it; `Column.invalid_values` then reports it.
+    """
+    json_type = column.kind.json_schema["type"]
+    if json_type == "string" and column.kind.name != "datetime":
+        return None if text == "" and column.nullable else compose_text(text)
+    stripped = text.strip()
+    if stripped.lower() in MISSING_CODES:
+        return None
+    if json_type in ("number", "integer") and _PLAIN_NUMBER.fullmatch(stripped):
+        number = float(stripped)
+        if json_type == "number":
+            return number if math.isfinite(number) else text
+        return int(stripped) if stripped.lstrip("+-").isdigit() else number
+    convert = _CONVERSIONS.get(column.kind.name)
+    return text if convert is None else convert(stripped)
 
 
 def _iso_datetime(time: datetime.datetime) -> str:

@@ -50,6 +50,10 @@ class Model:
     explanation : dict or None
         What reasons need besides the estimator: ``positive_column``, the position of the positive class, and
         ``feature_means``, the means of a linear model's features in training. None if it was not stored.
+    mlflow_version : str
+        The version of MLflow that wrote the folder.
+    saved_on : str
+        The day on which the folder was written, in UTC, such as ``2026-11-30``; empty if unknown.
     """
 
     estimator: Any
@@ -63,6 +67,8 @@ class Model:
     coverage: Coverage | None = None
     contract: dict[str, dict] = field(default_factory=dict)
     explanation: dict[str, Any] | None = None
+    mlflow_version: str = ""
+    saved_on: str = ""
 
     @property
     def example(self) -> dict[str, Any] | None:
@@ -142,6 +148,8 @@ def read_model(
         coverage,
         baseline_file.get("contract", {}),
         baseline_file.get(EXPLANATION),
+        str(description.get("mlflow_version") or ""),
+        str(description.get("utc_time_created") or "")[: len("2026-11-30")],
     )
 
 

@@ -17,6 +17,7 @@ from lib.scoring.model_folder import find_model_folder
 from lib.scoring.reasons.finder import ReasonFinder, list_reasons
 from lib.scoring.request_error import RequestError
 from lib.scoring.requests import Limits, RequestParser
+from lib.scoring.value_counts import ValueCounts, make_counts
 from lib.scoring.value_warnings import MAX_WARNINGS, ValueWarnings, find_known_categories
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Scorer:
         self.predict, self.engine = (fast_model, FAST_ENGINE) if fast_model is not None else _choose_predictor(model)
         self.classes = None if self.predict.classes is None else self.predict.classes.tolist()
         self.value_warnings = ValueWarnings(model, find_known_categories(self.predict))
+        self._value_counts: ValueCounts | None = None
         log.info("Serving model %s, version %s, with the engine: %s.", model.name, model.version, self.engine)
 
     @classmethod
@@ -112,9 +114,16 @@ class Scorer:
             answer |= {self.model.coverage.name: intervals, "coverage": self.model.coverage.coverage}
         if reason_count:
             answer |= self.find_reasons(table, labels, reason_count)
-        if warnings := self.value_warnings.find(table):
+        warnings = self.value_warnings.find(table)
+        if self._value_counts is not None:
+            self._value_counts.add(table, answer["predictions"], warnings)
+        if warnings:
             answer |= {"warnings": warnings[:MAX_WARNINGS], "warning_count": len(warnings)}
         return {**answer, "model": {"name": self.model.name, "version": self.model.version}}
+
+    def count_values(self) -> None:
+        """Count the values of the following requests in a file of this process, if the environment names a folder."""
+        self._value_counts = make_counts([column.name for column in self.model.columns], self.classes)
 
     def find_intervals(self, table: dict[str, list], labels: np.ndarray, probabilities: np.ndarray | None) -> list:
         """Return the interval or set of each row, for checked values and their predictions.

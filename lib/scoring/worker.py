@@ -50,6 +50,7 @@ class Worker:
     def serve(self, connection: socket.socket) -> None:
         """Answer requests until the router closes the connection."""
         # The system ends a worker that hangs, even if nobody is left to do it.
+        self._scorer.count_values()
         limit_seconds = float(os.environ.get(wire_protocol.REQUEST_SECONDS_VARIABLE, 0))
         with connection.makefile("rb") as file:
             while (body := wire_protocol.read_request(file)) is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.forkserver import ForkServer, Options
-from lib.scoring import wire_protocol
+from lib.scoring import value_counts, wire_protocol
 from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
 
@@ -21,6 +21,7 @@ def start(
     folder: Path | None = None,
     log: Path | None = None,
     request_seconds: float = 0,
+    counts_folder: Path | None = None,
 ) -> ForkServer:
     """Start a fork server that runs a module of the model's own code, and imports nothing of this checkout.
 
@@ -38,6 +39,8 @@ def start(
         Working directory, and file for the output; by default this process's own.
     request_seconds : float
         Time after which a worker that still answers the same request is killed by the system; 0 for no limit.
+    counts_folder : Path, optional
+        Folder in which each worker counts the values of requests; see `lib.scoring.value_counts`.
 
     Raises
     ------
@@ -51,6 +54,8 @@ def start(
     # pandas imports Arrow, whose allocator would start a thread.
     variables["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     variables[wire_protocol.REQUEST_SECONDS_VARIABLE] = str(request_seconds)
+    if counts_folder is not None:
+        variables[value_counts.FOLDER_VARIABLE] = str(counts_folder)
     environment = {**os.environ, **variables, "PYTHONPATH": code, "PYTHONUNBUFFERED": "1"}
     bytecode.mkdir(mode=0o700, exist_ok=True)
     return ForkServer(

@@ -13,11 +13,11 @@ import pandas as pd
 
 from lib import metrics
 from lib.backends import model_files
-from lib.backends.model_files import IncompatibleModelError
 from lib.backends.models import ModelVersion
 from lib.errors import DataError
 from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
 from lib.metrics import Predictions
+from lib.stages._comparability import describe_class_change, describe_target_change, explain_incomparability
 from lib.stages._fair_rows import NotComparableError, select_unseen_rows
 from lib.stages._hidden_columns import read_hidden_columns, read_row_weights
 from lib.tables import frames
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 CHAMPION = "champion"
-_MAX_REASON_LENGTH = 500  # MLflow truncates tags at 8,000 characters, and the decision is published as JSON in one
-_MAX_LISTED_CLASSES = 12
 
 
 @dataclass(frozen=True)
@@ -114,13 +112,15 @@ def compare(backend: Backend, version: ModelVersion | None, parameters: Paramete
         folder = _find_champion(backend, version, parameters)
         unseen, split_note = select_unseen_rows(folder, version, rows.table, rows.hidden, rows.baseline)
     except Exception as error:  # whatever is wrong with the champion, the candidates are scored
-        return replace(_compare_candidates(backend, rows, parameters), not_comparable=_explain(error, version))
+        return replace(
+            _compare_candidates(backend, rows, parameters), not_comparable=explain_incomparability(error, version)
+        )
     fair_rows = rows if unseen is None else rows.select(unseen)
     comparison = replace(_compare_candidates(backend, fair_rows, parameters), notes=(split_note,))
     try:
         champion = _score_champion(backend, version, folder, comparison, parameters)
     except Exception as error:
-        return replace(comparison, not_comparable=_explain(error, version))
+        return replace(comparison, not_comparable=explain_incomparability(error, version))
     return replace(comparison, champion=champion)
 
 
@@ -168,7 +168,7 @@ def _compare_candidates(backend: Backend, rows: _TestRows, parameters: Parameter
 
 def _find_champion(backend: Backend, version: ModelVersion, parameters: Parameters) -> Path:
     """Return the model folder of the production version, after checking that its target is today's."""
-    target_change = _describe_target_change(backend, version, parameters)
+    target_change = describe_target_change(backend, version, parameters)
     if target_change:
         raise NotComparableError(target_change)
     return backend.tracking.model_folder(version.source, version.sha256)
@@ -188,7 +188,7 @@ def _score_champion(
     # The version keeps its own positive class here: today's need not be one of its classes.
     predictions = metrics.predict(model, _drop_target(comparison.test, parameters), parameters.task)
     answers = comparison.candidates[0].predictions
-    class_change = _describe_class_change(predictions, answers, version, parameters)
+    class_change = describe_class_change(predictions, answers, version, parameters)
     if class_change:
         raise NotComparableError(class_change)
     predictions = replace(predictions, positive_class=answers.positive_class, weights=answers.weights)
@@ -198,15 +198,6 @@ def _score_champion(
     if math.isnan(champion.scores[metric.name]) and not math.isnan(comparison.candidates[0].scores[metric.name]):
         raise NotComparableError(f"the {metric.name} of version {version.version} in production is undefined")
     return champion
-
-
-def _explain(error: Exception, version: ModelVersion) -> str:
-    """Return why the production version cannot be compared, as the end of a sentence."""
-    if isinstance(error, NotComparableError):
-        return str(error)
-    if isinstance(error, IncompatibleModelError):
-        return f"version {version.version} in production {error.reason}"
-    return f"version {version.version} in production cannot be scored ({_shorten(error)})"
 
 
 def _score_candidates(backend: Backend, rows: _TestRows, parameters: Parameters) -> tuple[Contender, ...]:
@@ -238,63 +229,6 @@ def _score_candidate(backend: Backend, run_id: str, rows: _TestRows, parameters:
         predictions = metrics.predict(model, _drop_target(test, parameters), parameters.task, parameters.positive_class)
     predictions = replace(predictions, weights=rows.weights)
     return _make_contender(run.data.params["training_function"], run_id, predictions, test, parameters)
-
-
-def _describe_target_change(backend: Backend, version: ModelVersion, parameters: Parameters) -> str:
-    """Return how the target of the production version differs from today's target; empty if it does not."""
-    try:
-        logged = backend.tracking.candidate_run(version.run_id).data.params
-    except DataError:  # the run was deleted
-        return ""
-    target, task = (logged.get(name, parameters[name]) for name in ("target_column", "task"))
-    if target != parameters.target_column:
-        return (
-            f"version {version.version} in production predicts {target}, and today's target is "
-            f"{parameters.target_column}"
-        )
-    if task != parameters.task and "regression" in (task, parameters.task):
-        return (
-            f"version {version.version} in production predicts {target} as a {_describe_task(task)}, and today it is a "
-            f"{_describe_task(parameters.task)}"
-        )
-    return ""
-
-
-def _describe_task(task: str) -> str:
-    """Return what a task predicts, in words."""
-    return "number" if task == "regression" else f"class ({task})"
-
-
-def _describe_class_change(
-    champion: Predictions, candidate: Predictions, version: ModelVersion, parameters: Parameters
-) -> str:
-    """Return how the classes of the production version differ from today's; empty if they can be compared.
-
-    Classes that were only added or only removed can be compared: the champion is then wrong in the rows of the new
-    classes. If some appear and others disappear, they may have been renamed, and scores would count each row of a
-    renamed class as wrong.
-    """
-    if champion.classes is None:
-        return ""
-    old, new = champion.class_names, candidate.class_names
-    if set(old) <= set(new) or set(new) <= set(old):
-        return ""
-    return (
-        f"version {version.version} in production predicts the classes {_list_classes(old)} of "
-        f"{parameters.target_column}, and today's classes are {_list_classes(new)}"
-    )
-
-
-def _list_classes(names: list[Any]) -> str:
-    """Return the names of classes in quotes, abbreviated if there are many."""
-    listed = ", ".join(repr(str(name)) for name in names[:_MAX_LISTED_CLASSES])
-    return listed if len(names) <= _MAX_LISTED_CLASSES else f"{listed} and {len(names) - _MAX_LISTED_CLASSES} more"
-
-
-def _shorten(error: Exception) -> str:
-    """Return an error's type and message, truncated if the message is long."""
-    reason = f"{type(error).__name__}: {error}"
-    return reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[:_MAX_REASON_LENGTH]} ..."
 
 
 def _drop_target(test: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:

@@ -96,12 +96,10 @@ def _binary_displays(
     outcomes.insert(0, "threshold", [_threshold_text(each.predictions.rule) for each in contenders] + ["", ""])
     if costs is None:
         outcomes = outcomes.drop(columns="cost")
-    for name in ("called", "found", "missed", "false alarms", "cost"):
-        if name in outcomes and (outcomes[name] == outcomes[name].round()).all():
-            outcomes[name] = outcomes[name].astype(int)
+    _show_counts_as_integers(outcomes, ("called", "found", "missed", "false alarms", "cost"))
     outcomes.attrs[charts.MARKED] = [best.name]
     gains = charts.Table(make_gains_table(rows[best.name]).round({"rows": 0, "found": 1, "guessing": 1}))
-    gains["rows"] = gains["rows"].astype(int)
+    _show_counts_as_integers(gains, ("rows", "found"))
     rule = best.predictions.rule
     threshold = rule.threshold if isinstance(rule, ThresholdRule) else DEFAULT_THRESHOLD
     curve = charts.decision_curve(make_decision_curve(rows[best.name], threshold), threshold)
@@ -112,6 +110,13 @@ def _binary_displays(
         make_display("gains", "Gains", gains, _GAINS_CAPTION.format(positive=positive)),
         make_display("decision_curve", "Decision curve", curve, _CURVE_CAPTION),
     )
+
+
+def _show_counts_as_integers(table: charts.Table, names: Sequence[str]) -> None:
+    """Convert columns whose numbers are all whole; with weights or costs they need not be."""
+    for name in names:
+        if name in table and (table[name] == table[name].round()).all():
+            table[name] = table[name].astype(int)
 
 
 def make_display(

@@ -1,20 +1,19 @@
-"""The model version whose requests are monitored, and what earlier looks have counted."""
+"""The model version whose requests are monitored."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from lib import metrics
 from lib.errors import DataError
-from lib.metrics import find_positive_class
-from lib.monitoring.reference import ColumnReference, ModelOutput, make_references
-from lib.monitoring.windows import Window
+from lib.metrics import Predictions, find_positive_class
+from lib.monitoring.reference import ERROR, ColumnReference, ModelOutput, make_number_reference, make_references
 from lib.schema.table_schema import TableSchema
 from lib.scoring.model import read_model
 from lib.scoring.model_folder import BASELINE_FILE
@@ -23,33 +22,6 @@ if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.backends.models import ModelVersion
     from lib.parameters import Parameters
-
-
-@dataclass
-class History:
-    """The references of a version, and the windows that have ended.
-
-    Attributes
-    ----------
-    references : dict of str to ColumnReference
-    windows : list of Window
-    """
-
-    references: dict[str, ColumnReference]
-    windows: list[Window] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the history as JSON types."""
-        return {
-            "references": {name: reference.to_dict() for name, reference in self.references.items()},
-            "windows": [window.to_dict() for window in self.windows],
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> History:
-        """Return the history that `to_dict` described."""
-        references = {name: ColumnReference.from_dict(entry) for name, entry in values["references"].items()}
-        return cls(references, [Window.from_dict(entry) for entry in values["windows"]])
 
 
 class ServedModel:
@@ -109,39 +81,122 @@ class ServedModel:
 
     def predict(self, rows: pd.DataFrame) -> ModelOutput:
         """Return the model's output for rows."""
-        task = self._parameters.task
-        predictions = metrics.predict(self._estimator, rows, task, self._parameters.positive_class)
-        if task == "regression":
+        return self._to_output(self.predictions(rows))
+
+    def predictions(self, rows: pd.DataFrame) -> Predictions:
+        """Return the model's predictions for rows."""
+        return metrics.predict(self._estimator, rows, self._parameters.task, self._parameters.positive_class)
+
+    def _to_output(self, predictions: Predictions) -> ModelOutput:
+        """Return what is monitored of predictions."""
+        if self._parameters.task == "regression":
             numbers = predictions.labels.astype(float)
             return ModelOutput(numbers, numbers)
-        values = predictions.positive_probability if task == "binary" else predictions.labels.astype(str)
+        is_binary = self._parameters.task == "binary"
+        values = predictions.positive_probability if is_binary else predictions.labels.astype(str)
         return ModelOutput(values, predictions.class_probabilities)
 
-    def read_outputs(self, rows: pd.DataFrame) -> pd.Series | None:
-        """Return the model's output in rows of the request log; None if the log does not have it."""
-        is_binary = self._parameters.task == "binary"
-        name = f"_probability_{self.positive_class}" if is_binary else "_prediction"
+    def read_outputs(self, predictions: Predictions) -> np.ndarray:
+        """Return the values to monitor of the predictions in the request log."""
+        return self._to_output(predictions).values
+
+    def read_predictions(self, rows: pd.DataFrame) -> Predictions | None:
+        """Return the predictions in rows of the request log; None if the log does not have them."""
+        labels = self._read_column(rows, "_prediction")
+        if labels is None:
+            return None
+        if self._parameters.task == "regression":
+            return Predictions(labels.to_numpy(dtype=float), rows=rows)
+        classes = np.asarray(self._estimator.classes_)
+        found = [self._read_column(rows, f"_probability_{label}") for label in classes]
+        columns = [column.to_numpy(dtype=float) for column in found if column is not None]
+        if len(columns) < len(classes):
+            return None
+        names = {str(label): label for label in classes.tolist()}
+        predicted = np.array([names.get(str(label), label) for label in labels], dtype=classes.dtype)
+        probabilities = np.column_stack(columns)
+        return Predictions(predicted, probabilities, classes, self.positive_class, rows=rows)
+
+    def _read_column(self, rows: pd.DataFrame, name: str) -> pd.Series | None:
         while name in self.columns:  # the log marks its own columns by one more underscore
             name = "_" + name
         return rows.get(name)
 
-    def make_references(self) -> dict[str, ColumnReference]:
-        """Return the reference of each column and of the output, from the baseline and the test rows.
+    def to_truth(self, labels: pd.Series) -> np.ndarray:
+        """Return labels of the type that the model predicts.
+
+        Raises
+        ------
+        DataError
+            If a label of a classification is not a class of the model, or one of a regression is not a number.
+        """
+        if self._parameters.task == "regression":
+            numbers = pd.to_numeric(labels, errors="coerce")
+            if numbers.isna().any():
+                raise DataError(
+                    f"labels: {labels[numbers.isna()].iloc[0]!r} is not a number, but the task is regression."
+                )
+            return numbers.to_numpy(dtype=float)
+        classes = np.asarray(self._estimator.classes_)
+        names = {_normalize_class(label): label for label in classes.tolist()}
+        texts = labels.map(_normalize_class)
+        if unknown := sorted(set(texts) - names.keys()):
+            raise DataError(f"labels: {unknown[0]!r} is not a class of the model. It knows {', '.join(names)}.")
+        return np.array([names[text] for text in texts], dtype=classes.dtype)
+
+    def measure_errors(self, predictions: Predictions, truth: np.ndarray) -> np.ndarray:
+        """Return how wrong each prediction was: the residual, or one minus the probability of the true class."""
+        if self._parameters.task == "regression":
+            return truth - predictions.labels
+        positions = pd.Index(predictions.class_names).get_indexer(pd.Index(truth))
+        return 1 - predictions.class_probabilities[np.arange(len(truth)), positions]
+
+    @cached_property
+    def test_rows(self) -> tuple[pd.DataFrame, np.ndarray]:
+        """The test rows of the version without the target, and their true values.
 
         Raises
         ------
         DataError
             If the registry does not know the test rows of the version, or there are fewer than two.
         """
-        uri = self._version.tags.get("test_data")
+        uri, target = self._version.tags.get("test_data"), self._parameters.target_column
         if not uri:
             raise DataError(
                 f"Version {self.version} of {self._parameters.name} has no tag test_data, so there is no reference. "
                 "Promote a version with this release."
             )
-        baseline = json.loads((self._folder / BASELINE_FILE).read_text(encoding="utf-8"))
-        rows = self._backend.read_table(uri).drop(columns=self._parameters.target_column, errors="ignore")
+        rows = self._backend.read_table(uri)
+        if target not in rows.columns:
+            raise DataError(f"{uri} has no column {target!r}, the target_column. Were the parameters changed?")
+        rows = rows.dropna(subset=target)
         if len(rows) < 2:
             raise DataError(f"{uri} has {len(rows)} test rows; monitoring needs at least 2 as its reference.")
+        return rows.drop(columns=target), self.to_truth(rows[target])
+
+    def make_references(self) -> dict[str, ColumnReference]:
+        """Return the reference of each column, of the output and of the error, from the baseline and the test rows.
+
+        Raises
+        ------
+        DataError
+            If the version has no baseline or no test rows.
+        """
+        path = self._folder / BASELINE_FILE
+        if not path.is_file():
+            raise DataError(
+                f"Version {self.version} of {self._parameters.name} has no {BASELINE_FILE}, so there is nothing to "
+                "compare with. Train and promote a version with this release."
+            )
+        baseline = json.loads(path.read_text(encoding="utf-8"))
+        rows, truth = self.test_rows
+        seed = self._parameters.seed
         classes = [str(label) for label in self._estimator.classes_] if self._parameters.task == "multiclass" else []
-        return make_references(baseline["columns"], rows, self.predict, classes, self._parameters.seed)
+        references = make_references(baseline["columns"], rows, self.predict, classes, seed)
+        errors = self.measure_errors(self.predictions(rows), truth)
+        return {**references, ERROR: make_number_reference(errors, seed)}
+
+
+def _normalize_class(label: Any) -> str:
+    """Return a class as text, so that 1, 1.0 and "1" are the same class."""
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label).strip()

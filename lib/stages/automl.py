@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib import charts, metrics
-from lib.automl import DONE, LEADERBOARD
+from lib.automl import LEADERBOARD
 from lib.errors import ParameterError
-from lib.evaluation.no_skill import NO_SKILL, predict_no_skill
 from lib.evaluation.out_of_fold import OutOfFold, divide_rows
-from lib.metrics import Metric, Predictions
+from lib.metrics import Metric
+from lib.scoring.feature_step import FeatureStep
 from lib.scoring.model import EXPLANATION
 from lib.stages import _features
 from lib.stages._decision_rule import add_rule, rule_metrics
 from lib.stages._explanation_data import describe_for_reasons
 from lib.stages._facts import describe_candidate
+from lib.stages._leaderboard import add_no_skill, make_no_skill_row
 from lib.stages._model_charts import IMPORTANCE_CAPTION, draw_charts
-from lib.stages._model_rows import ModelRows, get_feature_schema, make_examples
+from lib.stages._model_rows import ModelRows, get_feature_schema
 from lib.stages._results import Figures, StageResult, make_title
-from lib.stages._scores import describe_metrics, describe_score, make_score_table, to_mlflow_metrics
+from lib.stages._scores import describe_metrics, describe_score, make_score_table
+from lib.stages._search_log import log_best_model, log_metrics, log_parameters, log_trials
 
 if TYPE_CHECKING:
     from lib.automl import SearchResult
@@ -39,6 +40,7 @@ PARAMETERS = (
     "positive_class",
     "primary_metric",
     "metrics",
+    "engine",
     "automl_engine",
     "automl_presets",
     "automl_budget_minutes",
@@ -65,29 +67,6 @@ _IMPORTANCE_NOT_MEASURED = (
 _PROGRESS_CAPTION = (
     "The score of each model when it was fitted, and the best score so far. If the line still rises at the end, a "
     "larger automl_budget_minutes may find a better model."
-)
-_LOGGED_PARAMETERS = (
-    "train_data",
-    "test_data",
-    "target_column",
-    "task",
-    "primary_metric",
-    "seed",
-    "positive_class",
-    "threads",
-    "automl_engine",
-    "automl_presets",
-    "automl_budget_minutes",
-    "max_trials",
-    "allowed_models",
-    "blocked_models",
-    "n_cross_validations",
-    "validation_fraction",
-    "ensemble",
-    "max_latency_ms",
-    "threshold",
-    "costs",
-    "cost_column",
 )
 
 
@@ -159,16 +138,8 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
     metric = parameters.metric
     baseline = backend.read_json(parameters.baseline)
     rows = ModelRows.read(backend.read_table, parameters, baseline)
-    schema, division = get_feature_schema(baseline), divide_rows(rows.split_keys, _find_split(rows, baseline))
-    step = _features.make_step(hooks)
-    if step is not None:
-        step = _features.fit_step(step, rows.X, rows.y)
-        _features.check_rows_are_independent(step, rows.X_test)
-    with _features.explained():
-        result = backend.search().run(parameters.train_data, parameters.test_data, print, schema, step, division)
-    if result.warning:
-        print(f"Warning: {result.warning}")
-
+    step = _fit_features(hooks, rows)
+    result = _search(backend, rows, baseline, step, parameters)
     # A search on a cluster returns files instead of a model; each prediction of the loaded model is then a job.
     is_local = result.folder is None
     model = result.model if result.folder is None else backend.tracking.load_model(result.folder)
@@ -186,12 +157,12 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
     if not is_local:
         result.leaderboard.loc[result.best, f"test {metric.name}"] = float(scores.loc[metric.name, "test rows"])
     figures = draw_charts(model, rows, predictions, parameters, with_importance=is_local)
-    no_skill = _make_no_skill_row(rows, predictions, parameters)
+    no_skill = make_no_skill_row(rows, predictions, parameters)
     figures["progress"] = charts.search_progress(result.leaderboard, metric, no_skill["score"])
 
-    _log_parameters(result, parameters, step.name if step is not None else "")
-    _log_metrics(result, scores, rows, rule_metrics(rule))
-    _log_trials(backend, result, run_id)
+    log_parameters(result, parameters, step.name if step is not None else "")
+    log_metrics(result, scores, rows, rule_metrics(rule))
+    log_trials(backend, result, run_id)
     leaderboard = add_no_skill(result.leaderboard, no_skill, metric)
     backend.tracking.log_table(leaderboard, "leaderboard")
     backend.tracking.log_table(scores, "scores")
@@ -199,11 +170,9 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
         backend.tracking.log_chart(chart, name)
     if is_local:
         baseline[EXPLANATION] = describe_for_reasons(model, rows.X, parameters)
-    _log_best_model(backend, result, rows, baseline, parameters)
+    log_best_model(backend, result, rows, baseline, parameters)
 
-    leaderboard = charts.Table(leaderboard[[*LEADERBOARD[:2], f"test {metric.name}", *LEADERBOARD[2:]]])
-    leaderboard.attrs[charts.MARKED] = [f"test {metric.name}"]
-    charts.label(leaderboard, "Models of the search")
+    leaderboard = _select_columns(leaderboard, metric)
     charts.label(scores, "Scores of the best model of the search")
     charts.label(figures["progress"], "Progress of the search", _PROGRESS_CAPTION)
     searched = {"search_seconds": result.seconds, "model_count": len(leaderboard), **rule_metrics(rule)}
@@ -220,28 +189,42 @@ def run(hooks: _features.FeatureHooks, backend: Backend, parameters: Parameters,
     )
 
 
+def _fit_features(hooks: _features.FeatureHooks, rows: ModelRows) -> FeatureStep | None:
+    """Return the customer's features, fitted on the training rows; None if the pipeline has none."""
+    step = _features.make_step(hooks)
+    if step is None:
+        return None
+    fitted = _features.fit_step(step, rows.X, rows.y)
+    _features.check_rows_are_independent(fitted, rows.X_test)
+    return fitted
+
+
+def _search(
+    backend: Backend, rows: ModelRows, baseline: dict[str, Any], step: FeatureStep | None, parameters: Parameters
+) -> SearchResult:
+    """Search on folds that respect the split of the table, and print the warning of the engine, if there is one."""
+    schema, division = get_feature_schema(baseline), divide_rows(rows.split_keys, _find_split(rows, baseline))
+    with _features.explained():
+        result = backend.search().run(parameters.train_data, parameters.test_data, print, schema, step, division)
+    if result.warning:
+        print(f"Warning: {result.warning}")
+    return result
+
+
+def _select_columns(leaderboard: pd.DataFrame, metric: Metric) -> charts.Table:
+    """Return the leaderboard with the columns that the notebook shows, and the metric on the test rows marked."""
+    test_score = f"test {metric.name}"
+    table = charts.Table(leaderboard[[*LEADERBOARD[:2], test_score, *LEADERBOARD[2:]]])
+    table.attrs[charts.MARKED] = [test_score]
+    charts.label(table, "Models of the search")
+    return table
+
+
 def _find_split(rows: ModelRows, baseline: dict[str, Any]) -> dict[str, Any] | None:
     """Return the rule of a split by keys or by time, which the folds of the search must respect; None for others."""
     rule: dict[str, Any] | None = baseline.get("split")
     is_by_features = rule is not None and "cut" not in rule and {*rows.X.columns} <= {*rule["columns"]}
     return None if is_by_features else rule
-
-
-def add_no_skill(leaderboard: pd.DataFrame, no_skill: dict[str, Any], metric: Metric) -> pd.DataFrame:
-    """Return a leaderboard with a row for the no-skill model, at the place that its score has."""
-    row = pd.DataFrame([no_skill], index=pd.Index([NO_SKILL], name=leaderboard.index.name))
-    table = pd.concat([leaderboard, row.reindex(columns=leaderboard.columns)])
-    return table.loc[metric.rank(table["score"].to_dict())]
-
-
-def _make_no_skill_row(rows: ModelRows, predictions: Predictions, parameters: Parameters) -> dict[str, Any]:
-    """Return the no-skill model's row of the leaderboard; its validation rows are all training rows."""
-    metric = parameters.metric
-    row: dict[str, Any] = {"family": NO_SKILL, "weight": 0.0, "outcome": DONE}
-    for name, y in (("validation", rows.y), ("test", rows.y_test)):
-        guess = predict_no_skill(rows.y, len(y), metric, predictions.classes, predictions.positive_class)
-        row |= {f"{name} {each.name}": each.score(y, guess) for each in metrics.for_task(parameters.task)}
-    return row | {"score": row[f"validation {metric.name}"]}
 
 
 def _held_out_predictions(result: SearchResult, parameters: Parameters) -> OutOfFold:
@@ -259,53 +242,3 @@ def _held_out_predictions(result: SearchResult, parameters: Parameters) -> OutOf
             "automl_engine to portfolio."
         )
     return OutOfFold(*result.validation)
-
-
-def _log_parameters(result: SearchResult, parameters: Parameters, features: str) -> None:
-    """Log parameters, the customer's features, the name of the best model and the warning to the active run."""
-    import mlflow
-
-    logged = {name: parameters[name] for name in _LOGGED_PARAMETERS}
-    logged |= {_features.LOGGED_NAME: features} if features else {}
-    mlflow.log_params({"training_function": "automl", "model": result.best, **logged})
-    mlflow.set_tags({"warning": result.warning} if result.warning else {})
-
-
-def _log_metrics(result: SearchResult, scores: pd.DataFrame, rows: ModelRows, threshold: dict[str, float]) -> None:
-    """Log the scores and the threshold of the best model, and the size of the search and of its tables."""
-    import mlflow
-
-    sizes = {
-        "search_seconds": result.seconds,
-        "trials": len(result.leaderboard),
-        "train_rows": len(rows.X),
-        "test_rows": len(rows.X_test),
-    }
-    mlflow.log_metrics({**to_mlflow_metrics(scores), **sizes, **threshold})
-
-
-def _log_trials(backend: Backend, result: SearchResult, run_id: str) -> None:
-    """Log a child run for each model that was tried."""
-    for name, row in result.leaderboard.iterrows():
-        scores = {
-            column.replace("validation ", "validation_").replace("test ", ""): float(value)
-            for column, value in row.items()
-            if isinstance(value, float) and not math.isnan(value)
-        }
-        settings = {
-            "training_function": f"automl {name}",
-            "family": row["family"],
-            **result.hyperparameters.get(name, {}),
-        }
-        backend.tracking.log_child_run(run_id, name, settings, scores, row["outcome"])
-
-
-def _log_best_model(
-    backend: Backend, result: SearchResult, rows: ModelRows, baseline: dict[str, Any], parameters: Parameters
-) -> None:
-    """Log the best model, or its files, with the baseline to the active run."""
-    if result.folder is None:
-        examples = make_examples(rows, baseline, parameters)
-        backend.tracking.log_model(result.model, examples, rows.all_features, baseline)
-    else:
-        backend.tracking.log_model_folder(result.folder, baseline)

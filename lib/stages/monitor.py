@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from lib import charts
-from lib.errors import DataError, format_count
-from lib.monitoring.reference import PREDICTION, ColumnReference
-from lib.monitoring.request_rows import iterate_spans, list_days
-from lib.monitoring.verdict import STABLE, TOO_FEW, Judgement, judge
-from lib.monitoring.windows import MIN_ROWS, Window, count_window, join_small_windows, list_spans
+from lib.errors import DataError
+from lib.metrics import Predictions
+from lib.monitoring.history import History
+from lib.monitoring.reference import ERROR, PREDICTION
+from lib.monitoring.verdict import Judgement, judge
+from lib.monitoring.windows import Window, count_window, interleave, join_small_windows
+from lib.stages import _monitor_display as display
+from lib.stages._monitored_rows import iterate_log, read_rows
+from lib.stages._monitored_scores import WindowScorer, read_labels
 from lib.stages._results import Figures, StageResult, make_title
-from lib.stages._served_model import History, ServedModel
-from lib.tables.schema_source import SchemaSource
+from lib.stages._served_model import ServedModel
 
 if TYPE_CHECKING:
     from lib.backends.base import Backend
@@ -29,11 +33,13 @@ PARAMETERS = (
     "positive_class",
     "seed",
     "encoding",
+    "primary_metric",
+    "metrics",
     "monitor_window_days",
     "alarm_rate",
+    "labels",
+    "request_log_columns",
 )
-_MAX_LISTED = 5
-_MIDNIGHT = datetime.time(tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,10 +51,17 @@ class Monitored(StageResult):
     title, verdict : str
     state : str
         One of `lib.monitoring.verdict.VERDICTS`.
+    version : str
+        The version that was judged.
     columns : Table
         Evidence, beginning and size of a drift by column, the strongest evidence first.
     evidence : Chart or str
         The evidence after each window; a sentence if there are fewer than two windows.
+    scores : Table
+        The primary metric by window: promised, estimated and realised.
+    score_chart : Chart or str
+    summary : dict
+        What a program needs to know about the verdict: plain JSON, described in docs/monitoring.md.
     history : str
         URI of the references and of the windows that have ended, for the next look.
     notes : tuple of str
@@ -57,8 +70,12 @@ class Monitored(StageResult):
     title: str
     verdict: str
     state: str
+    version: str
     columns: charts.Table
     evidence: charts.Chart | str
+    scores: charts.Table
+    score_chart: charts.Chart | str
+    summary: dict
     history: str
     notes: tuple[str, ...] = ()
 
@@ -68,12 +85,16 @@ class Monitored(StageResult):
 
     @property
     def figures(self) -> Figures:
-        """The evidence over time."""
-        caption = (
-            "The evidence of a drift after each window. Without a drift, the probability that the blue line ever "
-            "reaches the dotted line is at most the alarm rate, however often one looks."
+        """The evidence and the primary metric over time."""
+        return Figures(
+            (
+                self.evidence,
+                "The evidence of a drift after each window. Without a drift, the probability that the blue line ever "
+                "reaches the dotted line is at most the alarm rate, however often one looks.",
+            ),
+            (self.score_chart, "The primary metric: realised where labels have come, and estimated without labels."),
+            (self.scores, "The primary metric by window, with 95 % intervals."),
         )
-        return Figures((self.evidence, caption))
 
 
 def run(backend: Backend, parameters: Parameters) -> Monitored:
@@ -92,7 +113,8 @@ def run(backend: Backend, parameters: Parameters) -> Monitored:
     Raises
     ------
     DataError
-        If no version is in production, there is no request log, or ``rows`` has none of the model's columns.
+        If no version is in production, there is no request log, ``rows`` has none of the model's columns, or the labels
+        cannot be used.
     """
     import mlflow
 
@@ -100,26 +122,36 @@ def run(backend: Backend, parameters: Parameters) -> Monitored:
     if version is None:
         raise DataError(f"No version of {parameters.name} has the tag production. Run the chain first.")
     served = ServedModel(backend, version, parameters)
+    scorer = WindowScorer(served, parameters, read_labels(backend, parameters))
     histories = _read_histories(backend, parameters)
     history = histories.get(served.key) or History(served.make_references())
-    if parameters.rows:
-        windows = [_count_table(backend, served, history.references, parameters)]
+    if parameters.rows:  # a table is judged by itself
+        judged = History(history.references)
+        _add_table(read_rows(backend, served, history, parameters), served, judged, scorer)
     else:
-        windows = history.windows = history.windows + _count_new_windows(backend, served, history, parameters)
-    judgement = judge(history.references, join_small_windows(windows), parameters.alarm_rate, served.key)
+        judged = history
+        _add_log(backend, served, history, scorer, parameters)
+    windows = interleave(join_small_windows(judged.windows), judged.label_batches)
+    judgement = judge(history.references, windows, parameters.alarm_rate, served.key)
     histories[served.key] = history
-    stored = {key: entry.to_dict() for key, entry in histories.items()}
-    for step, value in enumerate(judgement.log_evidence):
-        mlflow.log_metric("log10_evidence", value / np.log(10), step=step)
+    obstacles = _list_obstacles(served, judged, judgement, scorer, parameters)
+    judgement = display.without_false_calm(judgement, obstacles)
+    _log_metrics(judgement, judged)
     mlflow.set_tags({"verdict": judgement.verdict, "version": version.version})
+    verdict = display.describe(judgement, version.version, judged.windows, obstacles)
+    stored = {key: entry.to_dict() for key, entry in histories.items()}
     return Monitored(
         title=make_title("Monitor", parameters),
-        verdict=describe(judgement, version.version, windows),
+        verdict=verdict,
         state=judgement.verdict,
-        columns=_make_table(judgement),
-        evidence=_draw(judgement),
+        version=version.version,
+        columns=display.make_table(judgement),
+        evidence=display.draw_evidence(judgement),
+        scores=display.make_score_table(judged.scores, scorer.promised, scorer.metric),
+        score_chart=display.draw_scores(judged.scores, scorer.promised, scorer.metric),
+        summary=display.summarize(judgement, judged, scorer.promised, scorer.metric),
         history=backend.write_json(stored, f"{parameters.name}/monitoring/history.json"),
-        notes=tuple(_list_caveats(history.references, judgement, windows)),
+        notes=tuple(display.list_caveats(judged, judgement, scorer, obstacles)),
     )
 
 
@@ -134,124 +166,100 @@ def _read_histories(backend: Backend, parameters: Parameters) -> dict[str, Histo
     return {key: History.from_dict(values) for key, values in stored.items()}
 
 
-def _count_table(
-    backend: Backend, served: ServedModel, references: dict[str, ColumnReference], parameters: Parameters
-) -> Window:
-    """Return a window with the rows of a table, and with the model's predictions if the rows have its columns."""
-    source = SchemaSource(stored=served.lenient_schema) if served.lenient_schema else None
-    rows = backend.read_table(parameters.rows, encoding=parameters.encoding or "", schema_source=source)
-    present = [name for name in references if name in rows.columns]
-    if not present:
-        columns = [name for name in references if name != PREDICTION]
-        raise DataError(
-            f"{parameters.rows} has none of the columns of the model, {_join_names(columns)}. Give rows as the "
-            "endpoint gets them."
-        )
-    rows = rows.drop(columns=PREDICTION, errors="ignore")
-    if {*served.columns} <= {*rows.columns}:
-        rows = rows.assign(**{PREDICTION: served.predict(rows[served.columns]).values})
+def _add_table(rows: pd.DataFrame, served: ServedModel, history: History, scorer: WindowScorer) -> None:
+    """Add a window with the rows of a table, and with the model's predictions if the rows have its columns."""
     now = datetime.datetime.now(datetime.UTC)
-    return count_window(rows, references, now, now)
+    has_columns = {*served.columns} <= {*rows.columns} and len(rows) > 0
+    predictions = served.predictions(rows[served.columns]) if has_columns else None
+    _add_window(history, now, now, rows, predictions, served)
+    _add_score(history, history.windows[-1], rows, predictions, scorer)
 
 
-def _count_new_windows(backend: Backend, served: ServedModel, history: History, parameters: Parameters) -> list[Window]:
-    """Return the windows that have ended since the previous look."""
-    folder = backend.request_log(parameters.name)
-    if folder is None:
-        raise DataError("The endpoint of this backend logs no requests. Give the rows with --data.")
-    days = list_days(folder) if folder.is_dir() else []
-    if not days and not history.windows:
-        raise DataError(
-            f"There is no request log of {parameters.name} yet. Deploy the model with request_log: true and send "
-            "requests, or give the rows with --data."
-        )
-    if not days:
-        return []
+def _add_log(
+    backend: Backend, served: ServedModel, history: History, scorer: WindowScorer, parameters: Parameters
+) -> None:
+    """Add the windows that have ended since the previous look, and the labels that have arrived since."""
     now = datetime.datetime.now(datetime.UTC)
-    first = history.windows[-1].end if history.windows else datetime.datetime.combine(days[0], _MIDNIGHT)
-    spans = list_spans(first, now, parameters.monitor_window_days)
-    windows = []
-    for (start, end), rows in zip(spans, iterate_spans(folder, served.version, spans), strict=True):
-        outputs = served.read_outputs(rows)
-        if outputs is not None:
-            rows = rows.assign(**{PREDICTION: outputs})
-        windows.append(count_window(rows, history.references, start, end))
-    return windows if history.windows else _skip_leading_empty(windows)
+    known = {window.start: window for window in history.windows}
+    for start, end, rows in iterate_log(backend, served, history, parameters, now):
+        predictions = served.read_predictions(rows) if len(rows) else None
+        if start not in known:
+            if rows.empty and not history.windows:
+                continue  # another version answered before the first window with rows
+            _add_window(history, start, end, rows, predictions, served)
+        window = known.get(start) or history.windows[-1]
+        if len(rows):
+            _add_score(history, window, rows, predictions, scorer)
 
 
-def _skip_leading_empty(windows: list[Window]) -> list[Window]:
-    """Return the windows from the first one with rows on: before it, another version answered."""
-    first = next((position for position, window in enumerate(windows) if window.rows), len(windows))
-    return windows[first:]
+def _add_window(
+    history: History,
+    start: datetime.datetime,
+    end: datetime.datetime,
+    rows: pd.DataFrame,
+    predictions: Predictions | None,
+    served: ServedModel,
+) -> None:
+    """Count the rows of a span of time."""
+    columns = rows.drop(columns=[PREDICTION, ERROR], errors="ignore")
+    if predictions is not None:
+        columns = columns.assign(**{PREDICTION: served.read_outputs(predictions)})
+    history.windows.append(count_window(columns, history.references, start, end))
 
 
-def describe(judgement: Judgement, version: str, windows: list[Window]) -> str:
-    """Return the verdict in one line."""
-    rows = sum(window.rows for window in windows)
-    counted = f"version {version}, {format_count(rows, 'row')} in {format_count(len(windows), 'window')}"
-    if judgement.verdict == TOO_FEW:
-        return f"{judgement.verdict}: {counted}; at least {MIN_ROWS} rows in windows that have ended are needed."
-    if judgement.verdict == STABLE:
-        return f"{judgement.verdict}: {counted}; no drift beyond chance."
-    names = _join_names(judgement.drifted)
-    if len(windows) == 1:
-        return f"{judgement.verdict}: {counted}; drift in {names}."
-    since = min(column.start.start for column in judgement.columns if column.name in judgement.drifted)
-    alarm = f", found by {judgement.acted_in.end:%Y-%m-%d}" if judgement.acted_in else ""
-    return f"{judgement.verdict}: {counted}; drift since {since:%Y-%m-%d}{alarm}, in {names}."
+def _add_score(
+    history: History, window: Window, rows: pd.DataFrame, predictions: Predictions | None, scorer: WindowScorer
+) -> None:
+    """Measure the primary metric in a window, and count the errors of the rows with labels."""
+    found = scorer.find_labels(rows)
+    earlier = next((score for score in history.scores if score.start == window.start), None)
+    score = scorer.score(window.start, window.end, rows, predictions, found, earlier)
+    history.scores = sorted(
+        [*(kept for kept in history.scores if kept.start != window.start), score], key=lambda kept: kept.start
+    )
+    if ERROR in history.references:
+        counts = scorer.count_errors(predictions, found, history.references[ERROR])
+        history.add_errors(window, counts, history.windows[-1])
 
 
-def _make_table(judgement: Judgement) -> charts.Table:
-    """Return a row for each column, the strongest evidence first; details only for columns with a drift."""
-    rows = []
-    for column in judgement.columns:
-        has_drifted = column.name in judgement.drifted
-        details = (
-            (column.change.kind, str(column.change), f"{column.start.start:%Y-%m-%d}") if has_drifted else ("",) * 3
-        )
-        is_used = "yes" if column.is_used else "no"
-        rows.append((column.name, f"{column.evidence:,.3g}", "yes" if has_drifted else "", is_used, *details))
-    names = ["column", "evidence", "drifted", "used by the model", "what changed", "largest change", "since (UTC)"]
-    table = charts.Table(rows, columns=names).set_index("column")
-    table.attrs[charts.MARKED] = judgement.drifted
-    charts.label(table, "Evidence of a drift by column")
-    return table
+def _log_metrics(judgement: Judgement, history: History) -> None:
+    """Log the evidence and the scores to MLflow: a step for each window, at the time at which the window ended."""
+    import mlflow
+
+    client, run = mlflow.MlflowClient(), mlflow.active_run()
+    for step, (value, window) in enumerate(zip(judgement.log_evidence, judgement.windows, strict=True)):
+        client.log_metric(run.info.run_id, "log10_evidence", value / np.log(10), _milliseconds(window.end), step)
+    for step, score in enumerate(history.scores):
+        for name, interval in (("realised", score.realised), ("estimated", score.estimate)):
+            for part in ("value", "low", "high") if interval is not None else ():
+                key = f"{name}_score" if part == "value" else f"{name}_score_{part}"
+                client.log_metric(run.info.run_id, key, getattr(interval, part), _milliseconds(score.end), step)
 
 
-def _draw(judgement: Judgement) -> charts.Chart | str:
-    """Return the chart of the evidence, or why there is none."""
-    if len(judgement.log_evidence) < 2:
-        return "Evidence over time needs at least two windows."
-    lines = {"used columns and prediction": judgement.log_evidence}
-    lines |= {column.name: column.log_evidence for column in judgement.columns[:_MAX_LISTED]}
-    ends = [window.end for window in judgement.windows]
-    return charts.evidence_over_time(ends, lines, judgement.threshold)
+def _milliseconds(time: datetime.datetime) -> int:
+    return int(time.timestamp() * 1000)
 
 
-def _list_caveats(references: dict[str, ColumnReference], judgement: Judgement, windows: list[Window]) -> list[str]:
-    """Return what the verdict does not cover."""
-    notes = []
-    if windows and judgement.unmonitored:
-        notes.append(f"Not monitored, because the rows do not contain them: {_join_names(judgement.unmonitored)}.")
-    for window in windows:
-        if not window.rows:
-            last_day = window.end - datetime.timedelta(days=1)
-            notes.append(f"No requests from {window.start:%Y-%m-%d} to {last_day:%Y-%m-%d} (UTC).")
-    unused = [name for name, reference in references.items() if not reference.is_used]
-    if unused:
-        notes.append(
-            f"Shuffling {_join_names(unused)} in the test rows did not change the model's output; a drift there is at "
-            "most a look."
-        )
-    return [
-        *notes,
-        "Seasons are not modelled: the reference is all test rows together, so a usual difference between months or "
-        "weekdays counts as a drift.",
-        "Without labels, a change of the relation between the columns and the target cannot be seen.",
-    ]
-
-
-def _join_names(names: list[str]) -> str:
-    """Return the first names, and how many more there are."""
-    listed = ", ".join(names[:_MAX_LISTED])
-    return listed if len(names) <= _MAX_LISTED else f"{listed} and {len(names) - _MAX_LISTED} more"
+def _list_obstacles(
+    served: ServedModel, history: History, judgement: Judgement, scorer: WindowScorer, parameters: Parameters
+) -> list[str]:
+    """Return why the absence of a drift cannot be concluded."""
+    obstacles = []
+    hidden = {*parameters.private_columns}
+    if parameters.request_log_columns and not parameters.rows:
+        hidden |= {*history.references} - {*parameters.request_log_columns}
+    newest = history.windows[-1] if history.windows else None
+    if newest is not None and not newest.rows and len(history.windows) > 1:
+        obstacles.append(f"no requests since {display.find_last_day(history.windows):%Y-%m-%d}")
+    latest = next((window for window in reversed(history.windows) if window.rows), None)
+    if latest is not None:
+        absent = [
+            name
+            for name, reference in history.references.items()
+            if name not in latest.counts and name not in (PREDICTION, ERROR) and name not in hidden
+        ]
+        if absent:
+            obstacles.append(f"the newest rows have no column {display.join_names(absent)}")
+    if scorer.labels is not None and not scorer.joined_rows and scorer.unjoined_example:
+        obstacles.append(f"no label of {scorer.labels.source} belongs to any row: {scorer.unjoined_example}")
+    return obstacles

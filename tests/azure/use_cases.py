@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pandas as pd
 
@@ -63,7 +64,7 @@ class Chain:
     @property
     def newest_run(self):
         """The folder of the newest run."""
-        return max(self.runs.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        return max(filter(Path.is_dir, self.runs.iterdir()), key=lambda folder: folder.stat().st_mtime_ns)
 
     @property
     def outputs(self):

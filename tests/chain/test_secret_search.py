@@ -186,6 +186,7 @@ def test_files_that_are_no_text_stay(tmp_path):
 def test_a_whole_run_on_a_secret_address_never_writes_it(tmp_path, monkeypatch, capfd):
     from tests.secrets.test_masked_errors import SIGNATURE
 
+    pytest.importorskip("aiohttp", reason='needs make install GROUPS="sources"')
     monkeypatch.setenv("SHOP_URL", f"http://127.0.0.1:9/shop.csv?{SIGNATURE}")
     options = ["-p", "data=env:SHOP_URL", "-p", f"workspace={tmp_path}/w", "-p", f"runs_folder={tmp_path}/runs"]
     assert main(["--params", "parameters/penguins.yaml", "--to", "preprocess", *options]) == 2

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ def test_the_examples_replay_to_equal_predictions(tmp_path, example, capsys):
     assert main(["--params", f"parameters/{example}.yaml", "-p", functions, *options]) == 0
     if example == "penguins":  # a second run is compared with the champion of the first one
         assert main(["--params", f"parameters/{example}.yaml", "-p", functions, "-p", "seed=7", *options]) in (0, 3)
-    run = max((tmp_path / "runs").iterdir())
+    run = max(filter(Path.is_dir, (tmp_path / "runs").iterdir()))
     capsys.readouterr()
     assert main(["replay", str(run)]) == 0
     assert "identical: the replay" in capsys.readouterr().out

@@ -1,7 +1,9 @@
 """The monitor stage on a served model's log: verdict, columns, windows, and inputs that cannot be used."""
 
+import contextlib
 import datetime
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,14 @@ with_rivals = workspaces.with_rivals
 quick = workspaces.quick
 pytestmark = pytest.mark.usefixtures("quick")
 
+
+@pytest.fixture(autouse=True)
+def without_estimates(monkeypatch):
+    """Skip the estimates without labels, which have tests of their own."""
+    monkeypatch.setattr("lib.stages._monitored_scores.ScoreEstimator.__init__", lambda *arguments: None)
+    monkeypatch.setattr("lib.stages._monitored_scores.ScoreEstimator.estimate", lambda *arguments: None)
+
+
 NOW = datetime.datetime(2026, 6, 30, 12, tzinfo=datetime.UTC)
 FIRST = datetime.date(2026, 4, 1)
 
@@ -34,7 +44,7 @@ def clock(monkeypatch):
         def now(cls, tz=None):
             return NOW
 
-    monkeypatch.setattr(monitor.datetime, "datetime", Clock)
+    monkeypatch.setattr(monitor.datetime, "datetime", Clock)  # the module is the same everywhere
 
 
 def write_log(workspace, weeks, change=lambda rows, week: rows, rows_per_week=240, version="1", first=FIRST):
@@ -70,10 +80,10 @@ def shift_size(rows, week):
 
 
 def test_a_log_without_drift_is_stable(with_champion, clock):
-    write_log(with_champion, 10)
+    write_log(with_champion, 12)
     result = look(with_champion)
     assert result.state == "stable", result.verdict
-    assert result.verdict.startswith("stable: version 1, 2,400 rows in 12 windows")
+    assert result.verdict.startswith("stable: version 1, 2,880 rows in 12 windows")
     assert {"size", "luck", "colour", "(prediction)"} == {*result.columns.index}
 
 
@@ -182,7 +192,7 @@ def test_the_history_is_json_without_rows(with_champion, clock):
     history = pipeline.backend.read_json(pipeline.monitor().history)
     assert json.dumps(history)
     (entry,) = history.values()
-    assert {*entry} == {"references", "windows"} and len(entry["windows"]) > 2
+    assert {*entry} == {"references", "windows", "label_batches", "scores"} and len(entry["windows"]) > 2
 
 
 def test_a_table_without_used_columns_is_a_look_at_most(with_rivals, tmp_path):
@@ -200,7 +210,7 @@ def test_the_same_table_has_the_same_evidence_at_each_look(with_champion, tmp_pa
 
 @pytest.mark.parametrize("positive", ["no", "NO "])
 def test_the_positive_class_is_found_as_elsewhere(with_champion, clock, positive):
-    write_log(with_champion, 6)
+    write_log(with_champion, 12)
     assert look(with_champion, positive_class=positive).state == "stable"
 
 
@@ -210,3 +220,130 @@ def test_a_column_that_one_window_lacks_keeps_its_evidence(with_champion, clock)
     pd.read_parquet(requests[-1], partitioning=None).drop(columns="size").to_parquet(requests[-1])
     result = look(with_champion)
     assert result.state == "act" and "size" in result.verdict
+
+
+def test_renamed_columns_are_never_stable(with_champion, tmp_path):
+    rows = table(400, seed=5).rename(columns={"size": "weight"})
+    rows.drop(columns=["bought", "price"]).to_csv(tmp_path / "new.csv", index=False)
+    result = look(with_champion, rows=str(tmp_path / "new.csv"))
+    assert result.state != "stable" and "the newest rows have no column size" in result.verdict
+
+
+def test_a_column_that_goes_from_the_log_is_not_stable(with_champion, clock):
+    write_log(with_champion, 12)
+    requests = sorted((with_champion / "endpoints" / NAME / "requests").glob("*/*.parquet"))
+    pd.read_parquet(requests[-1], partitioning=None).drop(columns="size").to_parquet(requests[-1])
+    result = look(with_champion)
+    assert result.state == "too few to say" and "the newest rows have no column size" in result.verdict
+
+
+def test_a_log_that_has_ended_is_not_stable(with_champion, clock):
+    write_log(with_champion, 8)
+    result = look(with_champion)
+    assert result.state == "too few to say" and "no requests since 2026-05-29" in result.verdict
+
+
+def test_an_empty_table_is_too_few_to_say(with_champion, tmp_path):
+    table(1)[["size", "luck", "colour"]].head(0).to_csv(tmp_path / "new.csv", index=False)
+    with contextlib.suppress(DataError):  # an empty file may also be refused when it is read
+        assert look(with_champion, rows=str(tmp_path / "new.csv")).state == "too few to say"
+
+
+def test_a_log_from_the_future_is_an_error(with_champion, clock):
+    write_log(with_champion, 14)
+    with pytest.raises(DataError, match="from 2026-07-03, but on this machine it is 2026-06-30"):
+        look(with_champion)
+
+
+def test_a_version_without_baseline_is_an_error(with_champion, clock, monkeypatch):
+    write_log(with_champion, 4)
+    monkeypatch.setattr("lib.stages._served_model.BASELINE_FILE", "absent.json")
+    with pytest.raises(DataError, match=r"has no absent.json, so there is nothing to compare with"):
+        look(with_champion)
+
+
+def write_labels(workspace, path, weeks, wrong=lambda week: False, key="_request_id"):
+    """Give each logged row an id, and write the true values of the rows of some weeks."""
+    files = sorted((workspace / "endpoints" / NAME / "requests").glob("*/*.parquet"))
+    parts = []
+    for week, file in enumerate(files):
+        log = pd.read_parquet(file, partitioning=None)
+        ids = [f"w{week}-{number}" for number in range(len(log))]
+        log.assign(_request_id=ids).to_parquet(file)
+        truth = table(len(log), seed=1_000 + week)["bought"]
+        if wrong(week):
+            truth = truth.sample(frac=1, random_state=week).to_numpy()
+        if week < weeks:
+            parts.append(pd.DataFrame({key: ids, "bought": truth}))
+    pd.concat(parts).to_csv(path, index=False)
+    return {"data": str(path), "key": key, "column": "bought"}
+
+
+def test_labels_give_the_realised_metric_with_its_interval(with_champion, clock, tmp_path):
+    write_log(with_champion, 12)
+    labels = write_labels(with_champion, tmp_path / "labels.csv", weeks=9)
+    result = look(with_champion, labels=labels)
+    assert result.state == "stable", result.verdict
+    assert result.summary["metric"] == "roc_auc" and result.summary["realised"] is None  # the last weeks have none
+    assert result.scores["labels"].tolist() == ["", *["240"] * 9, *["0"] * 3]
+    value, low, high = (float(text) for text in re.findall(r"[\d.]+", result.scores["realised"].iloc[1]))
+    assert 0.5 < low < value < high < 1
+
+
+@pytest.mark.slow
+def test_late_labels_count_once(with_champion, clock, tmp_path):
+    write_log(with_champion, 12)
+    for weeks in (5, 5, 12, 12):
+        labels = write_labels(with_champion, tmp_path / "labels.csv", weeks=weeks)
+        result = look(with_champion, labels=labels)
+    history = pipeline_in(with_champion).backend.read_json(result.history)
+    (entry,) = history.values()
+    assert sum(batch["rows"] for batch in entry["label_batches"]) == 12 * 240
+    assert result.scores["labels"].tolist() == ["", *["240"] * 12]
+
+
+def test_a_changed_relation_to_the_target_is_found_with_labels(with_champion, clock, tmp_path):
+    write_log(with_champion, 12)
+    assert look(with_champion).state == "stable"
+    labels = write_labels(with_champion, tmp_path / "labels.csv", weeks=12, wrong=lambda week: week >= 7)
+    result = look(with_champion, labels=labels)
+    assert result.state == "act" and "(error)" in result.verdict
+
+
+def test_labels_that_join_nothing_are_never_stable(with_champion, clock, tmp_path):
+    write_log(with_champion, 12)
+    labels = write_labels(with_champion, tmp_path / "labels.csv", weeks=12)
+    pd.read_csv(tmp_path / "labels.csv").assign(_request_id=range(2_880)).to_csv(tmp_path / "labels.csv", index=False)
+    result = look(with_champion, labels=labels)
+    assert result.state == "too few to say" and "belongs to any row: the rows have, for example, w0-0" in result.verdict
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"key": "order"}, "has no column 'order'"),
+        ({"column": "baught"}, "Did you mean 'bought'"),
+    ],
+    ids=["key", "column"],
+)
+def test_labels_without_a_column_are_an_error(with_champion, clock, tmp_path, change, message):
+    write_log(with_champion, 2)
+    labels = write_labels(with_champion, tmp_path / "labels.csv", weeks=2)
+    with pytest.raises(DataError, match=message):
+        look(with_champion, labels={**labels, **change})
+
+
+def test_a_repeated_request_counts_once(with_champion):
+    write_log(with_champion, 1)
+    requests = with_champion / "endpoints" / NAME / "requests"
+    (path,) = requests.glob("*/*.parquet")
+    log = pd.read_parquet(path, partitioning=None)
+    log["_request_id"] = [f"r{number // 2}" for number in range(len(log))]  # requests of two rows
+    log["_time"] = log["_time"].to_numpy()[np.arange(len(log)) // 2 * 2]
+    again = log.iloc[:20].assign(_time=log["_time"].iloc[:20] + pd.Timedelta(minutes=30))
+    other = log.iloc[:2].assign(_time=log["_time"].iloc[:2] + pd.Timedelta(minutes=40), size=7.5)
+    pd.concat([log, again, other]).to_parquet(path)
+    day = datetime.date.fromisoformat(path.parent.name.removeprefix("day="))
+    rows = read_day(requests, day, "1")
+    assert len(rows) == 242  # the other rows under a used id are another request
+    assert set(rows["_row"]) == {0, 1}

@@ -76,12 +76,14 @@ def test_all_places_show_the_same_kind(served, workspace):
     assert proposed.kinds == KINDS
     features = next(finding for aspect, finding, _ in proposed.findings if aspect == "features")
     assert all(f"{kind} (1): {name}" in features for name, kind in KINDS.items())
-    document = openapi.describe(scorer.model, Limits(), has_probabilities=True)
+    document = openapi.describe(scorer.model, Limits(), classes=scorer.classes)
     row = document["components"]["schemas"]["Row"]["properties"]
     assert {name: column["x-kind"] for name, column in row.items()} == KINDS
     docs = pages.documentation(scorer.model, document, "http://localhost/")
     assert dict(re.findall(r"<tr><td>(\w+)</td><td>(\w+)</td><td>(?!Re|Ch|Sh)", docs)).items() >= KINDS.items()
-    fields = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', pages.form(scorer.model), re.DOTALL)[1])["fields"]
+    fields = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', pages.form(scorer.model, {}, 10), re.DOTALL)[1])[
+        "fields"
+    ]
     assert {field["name"]: field["kind"] for field in fields} == KINDS
 
 

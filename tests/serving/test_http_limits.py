@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lib.serving.server import app, http_protocol
+from lib.serving.server import body_reader, http_protocol
 from tests.serving.http_server import HttpServer
 
 
@@ -140,7 +140,7 @@ class TestBodies:
             assert client.answer()[0] == 413
 
     def test_bodies_together_are_limited(self, server, monkeypatch):
-        monkeypatch.setattr(app, "MAX_BODIES_BYTES", 3 * 2**20)
+        monkeypatch.setattr(body_reader, "MAX_BODIES_BYTES", 3 * 2**20)
         with server.connect() as first, server.connect() as second:
             first.send(server.head("Content-Length: 4000000") + b"x" * 2_500_000)
             time.sleep(0.3)

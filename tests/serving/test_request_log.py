@@ -33,7 +33,7 @@ def request_and_answer(models):
 
 def add(log, request_and_answer, times=1, day=0):
     for _ in range(times):
-        log.add([NOON + 86_400 * day, 1.5, "1", "1-a"], *request_and_answer)
+        log.add([NOON + 86_400 * day, 1.5, "1", "1-a", "id-1"], *request_and_answer)
 
 
 def written_rows(log):
@@ -128,7 +128,7 @@ def test_router_learns_the_trouble_and_its_end(log, request_and_answer, monkeypa
     block(log)
     thread = threading.Thread(target=run, args=[own, log])
     thread.start()
-    metadata = json.dumps([NOON, 1.5, "1", "1-a"]).encode()
+    metadata = json.dumps([NOON, 1.5, "1", "1-a", "id-1"]).encode()
     router.sendall(framing.pack(metadata, *request_and_answer))
     client.data_received(router.recv(1))  # also in pieces
     client.data_received(router.recv(2**16))

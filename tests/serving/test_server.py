@@ -161,7 +161,9 @@ def test_form_has_fields_with_ranges_and_choices(client):
     fields = {field["name"]: field for field in data["fields"]}
     assert list(fields) == list(ROW)
     assert fields["age"]["hint"] == "18 to 89 in training" and fields["city"]["choices"] == ["Oslo", "Rome </script>"]
-    assert fields["when"]["type"] == "date" and fields["note"]["nullable"]
+    assert (
+        fields["when"]["control"] == "datetime" and fields["age"]["control"] == "slider" and fields["note"]["nullable"]
+    )
 
 
 def test_large_batch_does_not_delay_the_health_check(live, client):

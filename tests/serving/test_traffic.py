@@ -16,6 +16,8 @@ from lib.serving.server.traffic import MAX_DEAD_CHECKS, MAX_EVENTS, MAX_MIRRORED
 class FakePool:
     """A version that answers with its own name, fails, or does not answer."""
 
+    about = {"target": "late"}
+
     def __init__(self, version):
         self.version, self.name, self.sha256, self.engine = version, "model", None, "fast"
         self.folder = Path(f"{version}-a")

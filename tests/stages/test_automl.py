@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import metrics
+from lib import automl, metrics
 from lib.automl import LEADERBOARD, SearchResult
 from lib.backends.local.backend import LocalBackend
 from tests import workspaces
@@ -49,7 +49,12 @@ def search(prepared, monkeypatch):
     """Function that runs AutoML, with a warning or without, and returns the pipeline and the winner."""
 
     def run_search(warning=""):
-        monkeypatch.setattr(LocalBackend, "search", lambda backend: InstantSearch(backend, warning))
+        def find_engine(backend):
+            faults = automl.faults(pipeline.parameters)  # raises if the stage does not declare a parameter it reads
+            assert all("make install" in fault for fault in faults), faults
+            return InstantSearch(backend, warning)
+
+        monkeypatch.setattr(LocalBackend, "search", find_engine)
         pipeline = pipeline_in(prepared)
         winner = pipeline.automl()
         publish(pipeline, candidates=[winner.run_id])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,8 +67,10 @@ class ManagedEndpoint:
         self.name = endpoint_name(use_case, connection.workspace_names)
         self._resources = EndpointResources(connection, self.name, use_case, parameters)
 
-    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
-        """Deploy a registered model version, check it, and then route traffic to it.
+    def deploy(
+        self, model_folder: Path, version: str, sha256: str, check: Callable[..., object], about: Mapping[str, str]
+    ) -> EndpointStatus:
+        """Deploy a registered model version, check it, and then route traffic to it. It has no page for ``about``.
 
         Raises
         ------

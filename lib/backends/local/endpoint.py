@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,9 @@ class LocalBackendEndpoint:
         """Return whether a version was ever deployed here."""
         return self._endpoint.exists()
 
-    def deploy(self, model_folder: Path, version: str, sha256: str, check: Callable[..., object]) -> EndpointStatus:
+    def deploy(
+        self, model_folder: Path, version: str, sha256: str, check: Callable[..., object], about: Mapping[str, str]
+    ) -> EndpointStatus:
         """Start a model version, check it, and only then route traffic to it. The live version answers until then."""
         parameters = self._parameters
         return self._endpoint.deploy(
@@ -61,6 +63,7 @@ class LocalBackendEndpoint:
                 parameters.request_log, _list_logged_columns(model_folder, parameters), parameters.request_log_megabytes
             ),
             allowed_hosts=parameters.endpoint_allowed_hosts,
+            about=about,
         )
 
     def shift_traffic(self, percent: float, mirror_percent: float) -> EndpointStatus:

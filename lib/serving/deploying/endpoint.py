@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +29,13 @@ from lib.serving.deploying import deployments, router_process
 from lib.serving.deploying.control_client import ControlClient
 from lib.serving.deploying.exclusive import lock_endpoint
 from lib.serving.deploying.listener import open_listener
+from lib.serving.deploying.request_log_settings import RequestLogSettings
 from lib.serving.deploying.router_process import LOG
-from lib.serving.deploying.status import IDENTITY, EndpointStatus, leading_version, read_status
+from lib.serving.deploying.status import EndpointStatus, describe_restart, leading_version, read_status
 from lib.serving.rollout import Rollout
 
 # Longer than the router itself waits for requests in progress.
 _STOP_SECONDS = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class RequestLogSettings:
-    """Settings of the request log.
-
-    Attributes
-    ----------
-    on : bool
-        Whether requests are logged.
-    columns : tuple of str
-        The model's columns that are logged; empty means all columns.
-    megabytes : float
-        Maximum size of the log; beyond it, the oldest files are deleted.
-    """
-
-    on: bool = True
-    columns: tuple[str, ...] = ()
-    megabytes: float = 500
 
 
 class LocalEndpoint:
@@ -93,6 +75,7 @@ class LocalEndpoint:
         rollout: Rollout | None = None,
         request_log: RequestLogSettings | None = None,
         allowed_hosts: Sequence[str] = (),
+        about: Mapping[str, str] | None = None,
     ) -> EndpointStatus:
         """Start a model version beside the live version, check the new version, and only then give it traffic.
 
@@ -122,6 +105,8 @@ class LocalEndpoint:
             Settings of the request log; by default, requests are not logged.
         allowed_hosts : sequence of str
             Host names by which clients may address the endpoint, besides IP addresses and this machine's own name.
+        about : mapping of str to str, optional
+            Facts about the model, which the page shows: ``target``, ``metric`` and ``score``.
 
         Raises
         ------
@@ -141,6 +126,7 @@ class LocalEndpoint:
                 "sha256": sha256,
                 "workers": workers,
                 "timeout_seconds": timeout_seconds,
+                "about": dict(about or {}),
             }
             is_live = False
             try:
@@ -256,7 +242,7 @@ class LocalEndpoint:
                 f"again: {command('--from', 'deploy')}"
             )
         settings = {"workers": 2, "timeout_seconds": 120, **record.get("pool_settings", {})}
-        return {**{key: leading[key] for key in IDENTITY}, **settings}
+        return {**describe_restart(leading), **settings}
 
     def logs(self, lines: int = 50) -> str:
         """Return the last lines of the log."""

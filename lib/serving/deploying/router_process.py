@@ -17,7 +17,7 @@ from lib.paths import ROOT
 from lib.scoring.model_folder import ModelError, find_code_folder
 from lib.serving import process
 from lib.serving.deploying.control_client import ControlClient, make_control_socket
-from lib.serving.deploying.status import IDENTITY, leading_version
+from lib.serving.deploying.status import describe_restart, leading_version
 
 LOG = "endpoint.log"
 _LOG_LINES = 15
@@ -80,8 +80,7 @@ def connect(
         control = _start_router(folder, name, listener)
         current = stack.enter_context(ControlClient(control, timeout_seconds))
         if outdated is not None and _can_take_over(folder, record):
-            leading = leading_version(record)
-            current.command("start", **{**request, **{key: leading[key] for key in IDENTITY}})
+            current.command("start", **{**request, **describe_restart(leading_version(record))})
             current.command("shift", percent=100)
             outdated.command("leave")
             outdated = None

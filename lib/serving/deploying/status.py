@@ -104,6 +104,11 @@ def read_status(name: str, log: Path, record: Mapping[str, Any], router: psutil.
     )
 
 
+def describe_restart(version: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that start a version of the record again; records of earlier releases have no ``about``."""
+    return {**{key: version[key] for key in IDENTITY}, "about": version.get("about", {})}
+
+
 def leading_version(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the version with most of the traffic."""
     return record["new"] if record.get("new") and record["percent"] >= 50 else record.get("stable", {})

@@ -1,17 +1,13 @@
 """The web application of the local endpoint.
 
-``POST /score`` is answered here, directly on the server's messages, without Starlette's request objects. All other
-routes use Starlette.
+Scoring requests are answered by `scoring_handler`, directly on the server's messages, without Starlette's request
+objects. All other routes use Starlette.
 """
 
 from __future__ import annotations
 
-import functools
-import json
-import logging
-import re
-import secrets
-from collections.abc import Callable, Sequence
+import ipaddress
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -27,21 +23,18 @@ from lib.scoring.requests import Limits
 from lib.serving.keys import KeyFile
 from lib.serving.server import openapi, pages
 from lib.serving.server.allowed_hosts import AllowedHosts
-from lib.serving.server.connection_limit import SENT_KEY, ConnectionLimit
+from lib.serving.server.connection_limit import ConnectionLimit
+from lib.serving.server.metrics import exposition
 from lib.serving.server.pool import WorkerPool
-from lib.serving.server.traffic import TimedAnswer, Traffic
+from lib.serving.server.protocol_pages import ProtocolPages
+from lib.serving.server.protocols.exchange import Exchange
+from lib.serving.server.replies import Replies, find_request_id, internal_error, to_json
+from lib.serving.server.scoring_handler import LogRequest, ScoringHandler, missing_key
+from lib.serving.server.scoring_routes import find_route
+from lib.serving.server.traffic import Traffic
 
-log = logging.getLogger("lib.serving")
-# All bodies that are being read. A larger sum is refused, so that clients cannot fill the memory.
-MAX_BODIES_BYTES = 256 * 2**20
-REQUEST_ID = re.compile(rb"[\w.-]{1,100}", re.ASCII)
-# As on Azure: a request that names a deployment is answered by it, whatever its share of the traffic.
-DEPLOYMENT_HEADER = b"azureml-model-deployment"
-DEPLOYMENT_PATH = re.compile(r"/deployments/([^/]+)/score")
-JSON_HEADER = (b"content-type", b"application/json")
-COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
-
-Headers = dict[bytes, bytes]
+# A request with one of these headers came through a proxy.
+_PROXY_HEADERS = (b"forwarded", b"x-forwarded-for")
 
 
 class Service:
@@ -56,16 +49,18 @@ class Service:
     limits : Limits
         Limits of a request's size.
     log_request : callable
-        Called with the body and the answer of each successful request.
+        Called with the body, the answer and the id of each successful request.
     hosts : AllowedHosts
         The hosts by which clients may address the endpoint.
     connections : ConnectionLimit
         Counts refused requests.
+    request_log : mapping, optional
+        Numbers of requests that were ``sent`` to the request log and ``dropped``.
 
     Attributes
     ----------
-    is_leaving : bool
-        If true, answers ask clients to open a new connection, which reaches the successor.
+    replies : Replies
+        Sends the answers.
     """
 
     def __init__(
@@ -73,23 +68,30 @@ class Service:
         traffic: Traffic,
         keys: KeyFile,
         limits: Limits,
-        log_request: Callable[[bytes, TimedAnswer], None],
+        log_request: LogRequest,
         hosts: AllowedHosts,
         connections: ConnectionLimit,
+        request_log: Mapping[str, int] | None = None,
     ):
-        self.traffic, self.keys, self.limits, self.log_request = traffic, keys, limits, log_request
+        self.traffic, self.limits = traffic, limits
         self.hosts, self.connections = hosts, connections
-        self.is_leaving = False
-        self._bodies_bytes = 0
+        self.replies = Replies()
+        self._scoring = ScoringHandler(traffic, keys, limits, log_request, connections, self.replies)
+        self._collector = exposition.EndpointCollector(traffic, self._scoring.counts, connections, request_log or {})
         routes = [
             Route("/", self.form),
             Route("/docs", self.documentation),
             Route("/openapi.json", self.description),
             Route("/health", self.health),
             Route("/ready", self.ready),
+            Route("/metrics", self.metrics),
+            *ProtocolPages(traffic, self._reply).routes,
             # Never called, since `__call__` answers these; they make other methods get status 405.
             Route("/score", self.ready, methods=["POST"]),
+            Route("/invocations", self.ready, methods=["POST"]),
             Route("/deployments/{name}/score", self.ready, methods=["POST"]),
+            Route("/v2/models/{name}/infer", self.ready, methods=["POST"]),
+            Route("/v2/models/{name}/versions/{version}/infer", self.ready, methods=["POST"]),
         ]
         handlers = {HTTPException: self.not_served, RequestError: self.request_error, Exception: self.failed}
         application: Any = Starlette(routes=routes, exception_handlers=handlers)
@@ -102,13 +104,14 @@ class Service:
         try:
             self.hosts.check(headers)
         except RequestError as error:
-            await self._send(send, headers, error.status, _to_json(error.content()), self.traffic.leading)
+            reply = Exchange().to_error(error)
+            await self.replies.send(send, find_request_id(headers), self.traffic.leading, reply)
             self.connections.count_refusal(error.code)
             return
         if scope["method"] == "POST":
-            deployment = DEPLOYMENT_PATH.fullmatch(scope["path"])
-            if deployment or scope["path"] == "/score":
-                await self._score(scope, headers, receive, send, deployment[1] if deployment else None)
+            route = find_route(scope["path"])
+            if route is not None:
+                await self._scoring.answer(scope, headers, receive, send, route)
                 return
         await self._other_routes(scope, receive, send)
 
@@ -123,14 +126,23 @@ class Service:
             raise RequestError(503, "not_ready", "No worker is running at the moment.")
         return self._reply(request, 200, {"status": "ready", "model": {"name": pool.name, "version": pool.version}})
 
+    async def metrics(self, request: Request) -> Response:
+        """GET /metrics: counts for Prometheus. Clients on other machines need a key."""
+        headers = dict(request.scope["headers"])
+        if not (_is_local(request) or self._scoring.admits(headers)):
+            error = missing_key()
+            return self._reply(request, error.status, error.content(), {"www-authenticate": "Bearer"})
+        response = Response(exposition.render(self._collector), 200, {"content-type": exposition.CONTENT_TYPE})
+        return self._with_common_headers(request, response)
+
     async def description(self, request: Request) -> Response:
         """GET /openapi.json."""
         return self._reply(request, 200, self._describe(*self._leading()))
 
     async def form(self, request: Request) -> Response:
         """GET /: a page on which to try the model."""
-        _, model = self._leading()
-        return self._page(request, pages.form(model))
+        pool, model = self._leading()
+        return self._page(request, pages.form(model, pool.about, self.limits.rows))
 
     async def documentation(self, request: Request) -> Response:
         """GET /docs: the documentation of the API."""
@@ -150,11 +162,11 @@ class Service:
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Answer a request that failed by an error in the endpoint; the log has the traceback."""
-        problem = _internal_error()
+        problem = internal_error()
         return self._reply(request, problem.status, problem.content())
 
     def _reply(self, request: Request, status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
-        response = Response(_to_json(content), status, headers, "application/json")
+        response = Response(to_json(content), status, headers, "application/json")
         return self._with_common_headers(request, response)
 
     def _page(self, request: Request, html: str) -> Response:
@@ -162,7 +174,8 @@ class Service:
         return self._with_common_headers(request, response)
 
     def _with_common_headers(self, request: Request, response: Response) -> Response:
-        response.raw_headers += self._common_headers(dict(request.scope["headers"]), self.traffic.leading)
+        request_id = find_request_id(dict(request.scope["headers"]))
+        response.raw_headers += self.replies.common_headers(request_id, self.traffic.leading)
         return response
 
     def _leading(self) -> tuple[WorkerPool, Model]:
@@ -179,122 +192,15 @@ class Service:
         return pool, pool.model
 
     def _describe(self, pool: WorkerPool, model: Model) -> dict[str, Any]:
-        return openapi.describe(model, self.limits, pool.classes is not None)
-
-    def _common_headers(self, request_headers: Headers, pool: WorkerPool | None) -> list[tuple[bytes, bytes]]:
-        """Return the headers that all answers have: request id, and name and version of the model."""
-        request_id = request_headers.get(b"x-request-id")
-        if request_id is None or not REQUEST_ID.fullmatch(request_id):
-            request_id = secrets.token_hex(16).encode()
-        headers = [*COMMON_HEADERS, (b"x-request-id", request_id)]
-        if pool is not None:
-            headers += [(b"x-model-name", _header_value(pool.name)), (b"x-model-version", _header_value(pool.version))]
-        if self.is_leaving:
-            headers.append((b"connection", b"close"))
-        return headers
-
-    async def _score(
-        self, scope: dict[str, Any], headers: Headers, receive: Callable, send: Callable, deployment: str | None
-    ) -> None:
-        """Answer a scoring request, and log it. Without a valid key it is refused before its body is read."""
-        answer: TimedAnswer | None = None
-        extra_headers: list[tuple[bytes, bytes]] = []
-        body = b""
-        try:
-            if not self.keys.admits(headers.get(b"authorization", b"").decode("latin-1")):
-                extra_headers = [(b"www-authenticate", b"Bearer")]
-                raise RequestError(
-                    401, "no_key", "This endpoint needs a key: send the header Authorization: Bearer <key>."
-                )
-            if "connection" in scope:
-                scope["connection"].trust = SENT_KEY
-            _check_content_type(headers)
-            body = await self._read_body(headers, receive)
-            if deployment is None and DEPLOYMENT_HEADER in headers:
-                deployment = headers[DEPLOYMENT_HEADER].decode("latin-1")
-            answer = await self.traffic.score(body, deployment)
-            status, content = answer.answer.status, answer.answer.content
-        except RequestError as error:
-            status, content = error.status, _to_json(error.content())
-            self.connections.count_refusal(error.code)
-        except Exception:
-            log.exception("A request could not be answered.")
-            problem = _internal_error()
-            status, content = problem.status, _to_json(problem.content())
-        pool = answer.pool if answer else self.traffic.leading
-        await self._send(send, headers, status, content, pool, extra_headers)
-        if answer and status == 200:
-            self.log_request(body, answer)
-
-    async def _send(
-        self,
-        send: Callable,
-        request_headers: Headers,
-        status: int,
-        content: bytes,
-        pool: WorkerPool | None,
-        extra_headers: Sequence[tuple[bytes, bytes]] = (),
-    ) -> None:
-        """Send an answer in JSON."""
-        headers = [JSON_HEADER, (b"content-length", b"%d" % len(content)), *extra_headers]
-        headers += self._common_headers(request_headers, pool)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-
-    async def _read_body(self, headers: Headers, receive: Callable) -> bytes:
-        """Read a request's body.
-
-        Raises
-        ------
-        RequestError
-            If the body is too large, the client disconnects, or too many large bodies are being read.
-        """
-        max_bytes = self.limits.bytes
-        too_large = RequestError(413, "too_large", f"The request is larger than the limit of {max_bytes} bytes.")
-        if int(headers.get(b"content-length", b"0")) > max_bytes:
-            raise too_large
-        chunks, size, is_more = [], 0, True
-        try:
-            while is_more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise RequestError(400, "not_whole", "The connection closed before the request was complete.")
-                chunk, is_more = message.get("body", b""), message.get("more_body", False)
-                chunks.append(chunk)
-                size += len(chunk)
-                self._bodies_bytes += len(chunk)
-                if size > max_bytes:
-                    raise too_large
-                if self._bodies_bytes > MAX_BODIES_BYTES:
-                    raise RequestError(
-                        503, "too_busy", "Too many large requests arrive at once. Try again in a moment."
-                    )
-        finally:
-            self._bodies_bytes -= size
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return openapi.describe(model, self.limits, pool.classes, pool.about)
 
 
-def _check_content_type(headers: Headers) -> None:
-    """Raise a RequestError unless the body is declared as uncompressed JSON in UTF-8."""
-    content_type = headers.get(b"content-type", b"")
-    if content_type != b"application/json":
-        kind, _, parameters = content_type.decode("latin-1").partition(";")
-        charset = re.search(r"charset\s*=\s*\"?([\w-]+)", parameters, re.IGNORECASE)
-        if kind.strip().lower() != "application/json" or (charset and charset[1].lower() not in ("utf-8", "utf8")):
-            raise RequestError(415, "not_json", "Send JSON in UTF-8, with the header Content-Type: application/json.")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise RequestError(415, "encoded", "Send uncompressed JSON, without a Content-Encoding.")
-
-
-def _internal_error() -> RequestError:
-    return RequestError(500, "failed", "The endpoint failed on this request. Its log has the details.")
-
-
-def _to_json(content: Any) -> bytes:
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
-
-
-@functools.lru_cache
-def _header_value(value: str | None) -> bytes:
-    """Return a value as a header: headers are Latin-1 without line breaks, names in a registry may be anything."""
-    return json.dumps(value or "")[1:-1].encode()
+def _is_local(request: Request) -> bool:
+    """Return whether a request comes from this machine, and not through a proxy."""
+    headers = dict(request.scope["headers"])
+    if request.client is None or any(name in headers for name in _PROXY_HEADERS):
+        return False
+    try:
+        return ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

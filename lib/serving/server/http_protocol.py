@@ -178,6 +178,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
         self._refuse(RequestError(408, "too_slow", "The request did not arrive in time."))
 
+    def allow_long_body(self) -> None:
+        """Let the body of the current request take as long as it makes progress; called with a valid key only."""
+        self._body_deadline = _NEVER
+
     def abort(self) -> None:
         """Close the connection at once."""
         self.transport.abort()

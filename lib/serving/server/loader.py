@@ -59,6 +59,7 @@ class Loader:
     ):
         self._folder, self._name, self._version, self._sha256 = folder, name, version, sha256
         self._timeout_seconds, self._log_path = timeout_seconds, log_path
+        self.counts_folder = folder.resolve() / "counts"
         self._server: ForkServer | None = None
 
     @property
@@ -92,6 +93,7 @@ class Loader:
         return LoadedModel(facts["classes"], engine, ready.can_fork)
 
     def _start_process(self, model_folder: Path) -> ForkServer:
+        self.counts_folder.mkdir(mode=0o700, exist_ok=True)
         return model_process.start(
             model_folder,
             "lib.scoring.worker",
@@ -101,6 +103,7 @@ class Loader:
             folder=self._folder,
             log=self._log_path,
             request_seconds=self._timeout_seconds + _SPARE_SECONDS,
+            counts_folder=self.counts_folder,
         )
 
     def fork(self) -> socket.socket | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lib.scoring.intervals import Coverage, PredictionIntervals
@@ -10,12 +11,14 @@ from lib.scoring.model import Model
 from lib.scoring.reasons.explainers import LOG_ODDS, LOGARITHM, NUMBER, PROBABILITY
 from lib.scoring.reasons.finder import EXACT, SAMPLED
 from lib.scoring.requests import Limits
+from lib.serving.server import openapi_protocols
 
+_MAX_LISTED_CLASSES = 20
 ERROR_MEANINGS = {
     "400": "The body is not JSON in UTF-8, or does not have one of the known shapes.",
     "401": "The key is missing or wrong.",
     "413": "The request has too many bytes or rows.",
-    "415": "The body is not application/json.",
+    "415": "The body is of another type than those listed, or compressed.",
     "422": "Some rows do not fit the model; the faults name row and column.",
     "429": "Too many requests are waiting. Try again in a moment.",
     "503": "No version of the model is ready. Try again in a moment.",
@@ -23,7 +26,9 @@ ERROR_MEANINGS = {
 }
 
 
-def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str, Any]:
+def describe(
+    model: Model, limits: Limits, classes: list | None, about: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a model's endpoint.
 
     Parameters
@@ -32,9 +37,12 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
         The model. Its columns become the schema of a row.
     limits : Limits
         The maximum size of a request.
-    has_probabilities : bool
-        Whether answers contain probabilities.
+    classes : list or None
+        The labels of a classifier; None for a regression.
+    about : mapping of str to str, optional
+        Facts about the model: ``target``, the column that it predicts, ``metric`` and ``score``.
     """
+    about = about or {}
     names = [column.name for column in model.columns]
     rows = {"type": "array", "items": _reference("Row"), "minItems": 1, "maxItems": limits.rows}
     # JSON Schema cannot express that each list has as many values as there are columns.
@@ -63,10 +71,21 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
         "security": [{"key": []}],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": request, "examples": examples(model)}},
+            "content": {
+                "application/json": {"schema": request, "examples": examples(model)},
+                "text/csv": {"schema": {"type": "string", "description": "A header with column names, then rows."}},
+                "application/x-ndjson": {"schema": {"type": "string", "description": "A row as an object per line."}},
+            },
         },
         "responses": {
-            "200": _response("The predictions", _reference("Answer")),
+            "200": {
+                "description": "The predictions: JSON; with the header Accept: text/csv, CSV; for NDJSON, NDJSON",
+                "content": {
+                    "application/json": {"schema": _reference("Answer")},
+                    "text/csv": {"schema": {"type": "string"}},
+                    "application/x-ndjson": {"schema": {"type": "string"}},
+                },
+            },
             **{status: _response(description, _reference("Error")) for status, description in ERROR_MEANINGS.items()},
         },
     }
@@ -76,7 +95,8 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
         "info": {
             "title": f"{model.name or 'model'}: real-time endpoint",
             "version": str(model.version or "0"),
-            "x-model": {"name": model.name, "version": model.version},
+            "description": _describe_target(about, classes),
+            "x-model": {"name": model.name, "version": model.version, **about},
         },
         "paths": {
             "/score": {"post": score},
@@ -91,9 +111,13 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
                 "get": {
                     "operationId": "ready",
                     "summary": "Check that the model can answer",
-                    "responses": {"200": _response("It can", json_object)},
+                    "responses": {
+                        "200": _response("It can", json_object),
+                        "503": _response("It cannot", _reference("Error")),
+                    },
                 }
             },
+            **openapi_protocols.paths(ERROR_MEANINGS, limits.rows),
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -101,7 +125,8 @@ def describe(model: Model, limits: Limits, has_probabilities: bool) -> dict[str,
                 "Row": _row_schema(model),
                 "Rows": rows,
                 "Table": table,
-                "Answer": _answer_schema(has_probabilities, model.coverage),
+                "Answer": _answer_schema(classes, model.coverage, about),
+                **openapi_protocols.schemas(),
                 "Error": _error_schema(),
             },
         },
@@ -128,6 +153,8 @@ def _row_schema(model: Model) -> dict[str, Any]:
             properties[column.name]["description"] = (
                 f"From {statistics['minimum']} to {statistics['maximum']} in the training data."
             )
+            # No minimum and maximum, since the model also accepts values outside.
+            properties[column.name]["x-training-range"] = [statistics["minimum"], statistics["maximum"]]
         elif statistics.get("categories"):
             # Not an enum, since the model also accepts categories that are not in the training data.
             properties[column.name]["examples"] = list(statistics["categories"])[:20]
@@ -153,9 +180,22 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _answer_schema(has_probabilities: bool, coverage: Coverage | None) -> dict[str, Any]:
+def _describe_target(about: Mapping[str, str], classes: list | None) -> str:
+    """Return what the model predicts, in a sentence."""
+    target = about.get("target", "")
+    if classes is None:
+        return f"Predicts the number {target}." if target else "Predicts a number."
+    listed = ", ".join(map(str, classes[:_MAX_LISTED_CLASSES])) + (
+        ", ..." if len(classes) > _MAX_LISTED_CLASSES else ""
+    )
+    return f"Predicts {target or 'a class'}: {listed}."
+
+
+def _answer_schema(classes: list | None, coverage: Coverage | None, about: Mapping[str, str]) -> dict[str, Any]:
+    has_probabilities = classes is not None
+    prediction: dict[str, Any] = {"type": "number"} if classes is None else {"enum": classes}
     properties: dict[str, Any] = {
-        "predictions": {"type": "array"},
+        "predictions": {"type": "array", "items": prediction, "title": about.get("target", "prediction")},
         "model": {
             "type": "object",
             "properties": {"name": {"type": ["string", "null"]}, "version": {"type": ["string", "null"]}},

@@ -15,16 +15,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.scoring.columns import Column
+from lib.invocation import PROGRAM
 from lib.scoring.model import Model
+from lib.serving.server import form_fields
 
 FOLDER = Path(__file__).parent / "static"
 STYLE = (FOLDER / "style.css").read_text(encoding="utf-8")
-SCRIPT = (FOLDER / "form.js").read_text(encoding="utf-8")
-MAX_CHOICES = 200
+SCRIPT = "".join(
+    (FOLDER / name).read_text(encoding="utf-8") for name in ("fields.js", "answer.js", "tools.js", "form.js")
+)
 REASONS = 3
-MAX_SHOWN_CATEGORIES = 4
-MAX_CATEGORY_LENGTH = 30
+MAX_EXAMPLES = 3
 
 
 def _source_hash(text: str) -> str:
@@ -39,19 +40,48 @@ POLICY = (
 )
 
 
-def form(model: Model) -> str:
+def form(model: Model, about: Mapping[str, str], max_rows: int) -> str:
     """Return the page at ``/``, on which a row can be entered and scored.
 
     Parameters
     ----------
     model : Model
         The model. Its columns become the fields, its baseline their hints and choices, its example row their values.
+    about : mapping of str to str
+        Facts about the model: ``target``, the column that it predicts, ``metric`` and ``score``.
+    max_rows : int
+        The maximum number of rows of a request.
     """
-    example = model.example or {}
-    fields = [_field(column, model.baseline.get(column.name, {}), example.get(column.name)) for column in model.columns]
+    content = {
+        "model": {"target": about.get("target", "")},
+        "fields": form_fields.describe(model),
+        "examples": model.examples[:MAX_EXAMPLES],
+        "reasons": _count_reasons(model),
+    }
     # "</script>" in a value would end the element that holds the data.
-    data = json.dumps({"fields": fields, "reasons": _count_reasons(model)}).replace("<", "\\u003c")
-    return _page("form.html", model, data=data, script=SCRIPT)
+    data = json.dumps(content).replace("<", "\\u003c")
+    return _page(
+        "form.html",
+        model,
+        data=data,
+        script=SCRIPT,
+        about=html.escape(describe_model(model, about)),
+        key_command=html.escape(f"{PROGRAM} endpoint key {shlex.quote(model.name or '')}".strip()),
+        max_rows=f"{max_rows:,}",
+    )
+
+
+def describe_model(model: Model, about: Mapping[str, str]) -> str:
+    """Return what a model predicts, its score on test rows, and its date, in a sentence or two.
+
+    >>> describe_model(Model(None, (), saved_on="2026-11-30"), {"target": "late", "metric": "roc_auc", "score": "0.91"})
+    'Predicts late. Its roc_auc on test rows is 0.91; it was trained on 2026-11-30.'
+    """
+    sentences = [f"Predicts {about['target']}."] if about.get("target") else []
+    score = f"its {about['metric']} on test rows is {about['score']}" if about.get("score") else ""
+    date = f"it was trained on {model.saved_on}" if model.saved_on else ""
+    facts = "; ".join(filter(None, (score, date)))
+    return " ".join([*sentences, *([facts[0].upper() + facts[1:] + "."] if facts else [])])
 
 
 def _count_reasons(model: Model) -> int:
@@ -79,7 +109,7 @@ def documentation(model: Model, document: dict[str, Any], base_url: str) -> str:
             column.name,
             column.table_kind,
             column.expected,
-            _describe_training_values(model.baseline.get(column.name, {})),
+            form_fields.describe_training_values(model.baseline.get(column.name, {})),
             "optional" if column.nullable else "required",
         )
         for column in model.columns
@@ -125,51 +155,6 @@ def _page(template: str, model: Model, **parts: str) -> str:
     }
     # In a single pass, so that placeholders inside a value stay as they are.
     return re.sub(r"\{\{(\w+)\}\}", lambda placeholder: parts[placeholder[1]], page)
-
-
-def _field(column: Column, statistics: Mapping[str, Any], value: Any) -> dict[str, Any]:
-    """Describe the field of a column for the script of the form."""
-    json_type = column.kind.json_schema["type"]
-    is_date = column.kind.name == "datetime"
-    choices = column.kind.json_schema.get("enum") or list(statistics.get("categories") or {})
-    has_choices = json_type == "string" and not is_date
-    return {
-        "name": column.name,
-        "kind": column.table_kind,
-        "type": "date" if is_date else json_type,
-        "nullable": column.nullable,
-        "value": value,
-        "hint": _describe_training_values(statistics) or column.kind.description.partition(" such")[0],
-        "choices": choices[:MAX_CHOICES] if has_choices else [],
-    }
-
-
-def _describe_training_values(statistics: Mapping[str, Any]) -> str:
-    """Return the range or the categories of a column in the training data, in a few words."""
-    minimum, maximum = statistics.get("minimum"), statistics.get("maximum")
-    if minimum is not None and maximum is not None:
-        return f"{_format_value(minimum)} to {_format_value(maximum)} in training"
-    categories = list(statistics.get("categories") or {})
-    if not categories:
-        return ""
-    shown = ", ".join(_shorten(category) for category in categories[:MAX_SHOWN_CATEGORIES])
-    count = statistics.get("distinct", len(categories))
-    return f"{shown}, … ({count} in training)" if count > MAX_SHOWN_CATEGORIES else f"{shown} in training"
-
-
-def _shorten(category: str) -> str:
-    return category if len(category) <= MAX_CATEGORY_LENGTH else category[:MAX_CATEGORY_LENGTH] + "…"
-
-
-def _format_value(value: Any) -> str:
-    """Return a number with few digits, or a date without needless zeros.
-
-    >>> _format_value(3.14159265), _format_value("2024-01-31T00:00:00"), _format_value("2024-01-31T08:30:00")
-    ('3.14159', '2024-01-31', '2024-01-31 08:30')
-    """
-    if isinstance(value, str):
-        return value.replace("T00:00:00", "").replace("T", " ").removesuffix(":00")
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _table_rows(rows: Iterable[Iterable[object]]) -> str:

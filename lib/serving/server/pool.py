@@ -14,8 +14,10 @@ from typing import Any
 
 from lib.scoring.model import Model, read_model
 from lib.scoring.request_error import RequestError
+from lib.scoring.value_counts import Key
 from lib.scoring.wire_protocol import Answer
 from lib.serving.server.loader import Loader, LoadError
+from lib.serving.server.metrics.worker_counts import WorkerCounts
 from lib.serving.server.watchdog import Watchdog
 from lib.serving.server.worker_connection import Request, WorkerConnection
 
@@ -48,6 +50,8 @@ class WorkerPool:
         Time limit of the start, and of each request.
     log_path : Path
         Log of the processes.
+    about : dict of str to str, optional
+        Facts about the model for people: ``target``, the column that it predicts, ``metric`` and ``score``.
 
     Attributes
     ----------
@@ -70,7 +74,9 @@ class WorkerPool:
         workers: int,
         timeout_seconds: float,
         log_path: Path,
+        about: dict[str, str] | None = None,
     ):
+        self.about = about or {}
         self.folder, self.name, self.version, self.sha256 = folder, name, version, sha256
         self.model: Model | None = None
         self.classes: list | None = None
@@ -84,6 +90,7 @@ class WorkerPool:
         self._waiting_bytes = 0
         self._tasks: set[asyncio.Task] = set()
         self._has_ended = False
+        self._counts = WorkerCounts(self._loader.counts_folder)
         self._watchdogs = (
             Watchdog(f"requests of version {version}", self._end_late_requests, CHECK_INTERVAL_SECONDS),
             Watchdog(
@@ -150,6 +157,8 @@ class WorkerPool:
         self._starting.discard(worker)
         if worker in self._workers:
             self._workers.remove(worker)
+        if worker.pid is not None:
+            self._counts.end_worker(worker.pid)
         if self._has_ended:
             return
         self.deaths += 1
@@ -165,6 +174,20 @@ class WorkerPool:
         self.send_waiting()
         if worker.pid is not None:  # else it died while starting, and the next one waits for `_restore_processes`
             self._start_task(self._fork_workers())
+
+    def read_value_counts(self) -> dict[Key, float]:
+        """Return the counts of the values in requests, by kind and column or class, of all workers together."""
+        return self._counts.read(self.pids)
+
+    @property
+    def waiting_count(self) -> int:
+        """Number of requests that wait for a worker."""
+        return len(self._waiting)
+
+    @property
+    def active_count(self) -> int:
+        """Number of requests that workers have."""
+        return sum(map(_number_of_requests, self._workers))
 
     @property
     def pids(self) -> list[int]:

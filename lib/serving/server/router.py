@@ -37,6 +37,7 @@ from lib.serving.server.allowed_hosts import AllowedHosts
 from lib.serving.server.app import Service
 from lib.serving.server.connection_limit import ConnectionLimit, raise_descriptor_limit
 from lib.serving.server.control_server import ControlServer
+from lib.serving.server.failure_log import JsonFormatter
 from lib.serving.server.http_protocol import LimitedProtocol
 from lib.serving.server.log_rotation import rotate
 from lib.serving.server.pool import WorkerPool
@@ -75,7 +76,13 @@ class Router(uvicorn.Server):
         self.hosts = AllowedHosts()
         self.connections = ConnectionLimit(raise_descriptor_limit())
         self.service = Service(
-            self.traffic, KeyFile(folder / "keys.json"), Limits(), self.request_log.log, self.hosts, self.connections
+            self.traffic,
+            KeyFile(folder / "keys.json"),
+            Limits(),
+            self.request_log.log,
+            self.hosts,
+            self.connections,
+            self.request_log.counts,
         )
         super().__init__(
             uvicorn.Config(
@@ -110,8 +117,8 @@ class Router(uvicorn.Server):
         Parameters
         ----------
         description : dict
-            ``deployment``, ``model_name``, ``version``, ``sha256``; and ``workers`` and ``timeout_seconds``, by default
-            those of the last deployment.
+            ``deployment``, ``model_name``, ``version``, ``sha256``; ``about``, which may be missing; and ``workers``
+            and ``timeout_seconds``, by default those of the last deployment.
         """
         names = ("workers", "timeout_seconds")
         self._pool_settings.update({name: description[name] for name in names if name in description})
@@ -123,6 +130,7 @@ class Router(uvicorn.Server):
             self._pool_settings["workers"],
             self._pool_settings["timeout_seconds"],
             self.folder / "endpoint.log",
+            description.get("about"),
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -167,14 +175,14 @@ class Router(uvicorn.Server):
 
     def hand_over(self) -> None:
         """End as soon as the clients have moved to the successor, which has the listener."""
-        self.service.is_leaving = True
+        self.service.replies.is_leaving = True
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listeners; if a successor has taken over, give clients time to move to it."""
         for server in self.servers:
             server.close()
-        if self.service.is_leaving:
+        if self.service.replies.is_leaving:
             # A client may just be sending on an idle connection. Connections are closed only after an answer has asked
             # the client to reconnect, or after a time without requests.
             for _ in range(int(HAND_OVER_SECONDS / POLL_SECONDS)):
@@ -224,7 +232,7 @@ class Router(uvicorn.Server):
 
     def save_state(self) -> None:
         """Replace ``endpoint.json`` in one step; there is none before the first version is live."""
-        if self._is_public and not self.service.is_leaving:
+        if self._is_public and not self.service.replies.is_leaving:
             unfinished = self.folder / f"{STATE_FILE}.new"
             unfinished.write_text(json.dumps(self.state(), indent=2) + "\n", encoding="utf-8")
             unfinished.replace(self.folder / STATE_FILE)
@@ -258,7 +266,9 @@ def main() -> None:
     parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket for commands")
     parser.add_argument("--listener", type=int, required=True, help="descriptor of the public port's socket")
     arguments = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     control = socket.socket(fileno=arguments.control)
     listener = socket.socket(fileno=arguments.listener)
     for inherited in (control, listener):

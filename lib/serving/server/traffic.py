@@ -258,6 +258,7 @@ def describe_pool(pool: WorkerPool) -> dict[str, Any]:
         "version": pool.version,
         "sha256": pool.sha256,
         "engine": pool.engine,
+        "about": pool.about,
     }
 
 

@@ -64,8 +64,10 @@ class RowAccumulator:
         start, self._row_count = self._row_count, self._row_count + len(rows)
         if self._row_count > self._capacity:
             self._grow(start, read_share)
-        for name, array in self._numbers.items():
-            values = rows[name]
+        for name, values in zip(rows.column_names, rows.columns, strict=True):
+            if name not in self._numbers:
+                continue
+            array = self._numbers[name]
             if values.null_count and name not in self._validity:
                 self._validity[name] = self._enlarge(np.ones(start, dtype=bool))
             if name in self._validity:
@@ -73,7 +75,7 @@ class RowAccumulator:
             if values.null_count:
                 values = values.fill_null(np.nan if array.dtype.kind == "f" else 0)
             array[start : self._row_count] = values
-        self._other_columns.append(rows.drop_columns(list(self._numbers)))
+        self._other_columns.append(rows.select([name for name in rows.column_names if name not in self._numbers]))
 
     def _grow(self, used_rows: int, read_share: float) -> None:
         """Enlarge all arrays to the expected number of rows."""
@@ -89,7 +91,8 @@ class RowAccumulator:
 
     def to_table(self) -> pa.Table:
         """Return all rows. Each column of numbers is one chunk."""
-        others = pa.concat_tables(self._other_columns)
+        table = pa.concat_tables(self._other_columns)
+        others = dict(zip(table.column_names, table.columns, strict=True))
         columns = {}
         for name in self._column_names:
             if name in self._numbers:

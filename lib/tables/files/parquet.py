@@ -185,11 +185,12 @@ def find_common_types(paths: Sequence[Path], schemas: Sequence[pa.Schema]) -> di
     DataError
         If a column is of different kinds in two files.
     """
+    types_by_column: dict[str, dict[Path, pa.DataType]] = {}
+    for path, schema in zip(paths, schemas, strict=True):
+        for field in schema:
+            types_by_column.setdefault(field.name, {})[path] = field.type
     common = {}
-    for name in dict.fromkeys(name for schema in schemas for name in schema.names):
-        types = {
-            path: schema.field(name).type for path, schema in zip(paths, schemas, strict=True) if name in schema.names
-        }
+    for name, types in types_by_column.items():
         common_type = _find_common_type(list(types.values()))
         if common_type is None:
             first_path, first_type = next(iter(types.items()))

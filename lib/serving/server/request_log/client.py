@@ -74,15 +74,15 @@ class RequestLogClient(asyncio.Protocol):
         if settings["on"]:
             await self._start()
 
-    def log(self, body: bytes, answer: TimedAnswer) -> None:
-        """Send a request and its answer to the writer, or drop them; never wait."""
+    def log(self, body: bytes, answer: TimedAnswer, request_id: str) -> None:
+        """Send a request, its answer and its id to the writer, or drop them; never wait."""
         if not self._settings["on"]:
             return
         if self._transport is None or self._transport.get_write_buffer_size() > MAX_PENDING_BYTES:
             self.counts["dropped"] += 1
             self._restart_if_lost()
             return
-        metadata = [time.time(), 1000 * answer.seconds, answer.pool.version, answer.pool.folder.name]
+        metadata = [time.time(), 1000 * answer.seconds, answer.pool.version, answer.pool.folder.name, request_id]
         self._transport.write(framing.pack(msgspec.json.encode(metadata), body, answer.answer.content))
         self.counts["sent"] += 1
 

@@ -5,8 +5,8 @@
     <endpoint>/requests/day=2026-11-22/v3-<time>.parquet
 
 Each row of a request becomes a row of a file, with the model's columns and, marked by an underscore, ``_time`` (UTC),
-``_latency_ms`` of the request, ``_version``, ``_prediction`` and, for classifiers, ``_probability_<class>``.
-``pandas.read_parquet`` reads the whole folder as one table.
+``_latency_ms`` and ``_request_id`` of the request, ``_version``, ``_prediction`` and, for classifiers,
+``_probability_<class>``. ``pandas.read_parquet`` reads the whole folder as one table.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ class RowBuffer:
         self._parse = RequestParser(model.columns, Limits()).parse
         self._columns = [column for column in model.columns if not columns or column.name in columns]
         self._values: dict[str, list] = {column.name: [] for column in self._columns}
-        # For each request: its time in microseconds since 1970, its latency in milliseconds, its number of rows.
-        self._requests: list[tuple[int, float, int]] = []
+        # For each request: time in microseconds since 1970, latency in milliseconds, id, number of rows.
+        self._requests: list[tuple[int, float, str, int]] = []
         self._predictions: list = []
         self._probabilities: dict[str, list[float]] = {}
 
     def __len__(self) -> int:
         return len(self._predictions)
 
-    def add(self, timestamp: float, latency_ms: float, body: bytes, content: bytes) -> None:
+    def add(self, timestamp: float, latency_ms: float, request_id: str, body: bytes, content: bytes) -> None:
         """Add the rows of an answered request.
 
         Parameters
@@ -77,13 +77,15 @@ class RowBuffer:
         timestamp : float
             Seconds since 1970.
         latency_ms : float
+        request_id : str
+            The id that the answer returned.
         body, content : bytes
             The request and the answer, as JSON.
         """
         (values, _), answer = self._parse(body), msgspec.json.decode(content)
         for column in self._columns:
             self._values[column.name] += values[column.name]
-        self._requests.append((int(timestamp * 1e6), latency_ms, len(answer["predictions"])))
+        self._requests.append((int(timestamp * 1e6), latency_ms, request_id, len(answer["predictions"])))
         self._predictions += answer["predictions"]
         for index, label in enumerate(answer.get("classes") or ()):
             probabilities = [row[index] for row in answer["probabilities"]]
@@ -94,10 +96,11 @@ class RowBuffer:
         import pyarrow as pa
 
         arrays = {column.name: column.to_arrow(self._values[column.name]) for column in self._columns}
-        times, latencies, rows = map(np.array, zip(*self._requests, strict=True))
+        times, latencies, identifiers, rows = map(np.array, zip(*self._requests, strict=True))
         extra = {
             "_time": pa.array(np.repeat(times, rows), type=pa.timestamp("us", tz="UTC")),
             "_latency_ms": pa.array(np.repeat(latencies, rows)),
+            "_request_id": pa.array(np.repeat(identifiers, rows)),
             "_version": pa.repeat(version, len(self)),
             "_prediction": pa.array(self._predictions),
         }
@@ -142,15 +145,15 @@ class RequestLogWriter:
         Parameters
         ----------
         metadata : list
-            Time in seconds since 1970, latency in milliseconds, version, deployment.
+            Time in seconds since 1970, latency in milliseconds, version, deployment, id of the request.
         body, content : bytes
             The request and the answer, as JSON.
         """
-        timestamp, latency_ms, version, deployment = metadata
+        timestamp, latency_ms, version, deployment, request_id = metadata
         key = time.strftime("%Y-%m-%d", time.gmtime(timestamp)), version, deployment
         if key not in self._buffers:
             self._buffers[key] = RowBuffer(self._model(deployment), self.columns)
-        self._buffers[key].add(timestamp, latency_ms, body, content)
+        self._buffers[key].add(timestamp, latency_ms, request_id, body, content)
         if len(self._buffers[key]) >= FLUSH_ROWS and not self.trouble:
             self.flush()
 
