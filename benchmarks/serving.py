@@ -1,8 +1,8 @@
-"""The local endpoint compared with `mlflow models serve` and azmlinfsrv.
+"""The local endpoint compared with `mlflow models serve`, azmlinfsrv, and an empty route on its own stack.
 
-All three serve the flights example's gradient boosting model on this machine. The same clients measure them in turn,
-several rounds long; each number is the median of the rounds. azmlinfsrv runs a typical score.py: it builds a DataFrame
-from the JSON, calls the model's predict, and returns a list.
+The first three serve the flights example's gradient boosting model on this machine. The same clients measure them in
+turn, several rounds long; each number is the median of the rounds. azmlinfsrv runs a typical score.py: it builds a
+DataFrame from the JSON, calls the model's predict, and returns a list. The empty route is on uvicorn, in one process.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks._load import ROOT, LoadResult, measure_load
+from benchmarks._serving_scripts import DEPLOY_SCRIPT, PREDICT_SCRIPT, SCORE_SCRIPT
 from lib.scoring.model import read_model
 from lib.serving.deploying.endpoint import LocalEndpoint
 
@@ -32,49 +33,7 @@ SECONDS = 3.0
 CASES = [(1, 1), (16, 1), (1, 100), (16, 100)]  # numbers of clients, and of rows per request
 START_TIMEOUT_SECONDS = 120
 OWN = "Millrace"
-SCORE_SCRIPT = """
-import json
-import os
-
-import mlflow.sklearn
-import pandas as pd
-
-
-def init():
-    global model
-    model = mlflow.sklearn.load_model(os.environ["AZUREML_MODEL_DIR"])
-
-
-def run(raw):
-    rows = pd.DataFrame(json.loads(raw)["data"])
-    rows["scheduled_departure"] = pd.to_datetime(rows["scheduled_departure"])
-    return model.predict(rows).tolist()
-"""
-DEPLOY_SCRIPT = """
-import sys
-
-from lib.serving.deploying.endpoint import RequestLogSettings, LocalEndpoint
-
-LocalEndpoint(sys.argv[1], "flights").deploy(sys.argv[2], "1", request_log=RequestLogSettings())
-"""
-PREDICT_SCRIPT = """
-import statistics
-import sys
-import time
-
-from lib.scoring.model import load_model
-from lib.scoring.sklearn_model import make_frame, use_one_thread
-
-model = load_model(sys.argv[1])
-use_one_thread(model.estimator)
-row = make_frame({name: [value] for name, value in model.example.items()}, model.columns)
-times = []
-for _ in range(500):
-    started = time.perf_counter()
-    model.estimator.predict(row)
-    times.append(time.perf_counter() - started)
-print(1000 * statistics.median(times))
-"""
+EMPTY = "empty route"
 
 
 class Server(NamedTuple):
@@ -164,10 +123,24 @@ def serve_azmlinfsrv(model: Path, folder: Path) -> Iterator[Server]:
         )
 
 
+@contextlib.contextmanager
+def serve_empty_route(model: Path, folder: Path) -> Iterator[Server]:
+    """Serve a route without a model on uvicorn, httptools and uvloop, in one process."""
+    port = _free_port()
+    command = [sys.executable, "-m", "benchmarks._empty_route", str(port)]
+    with _process(command, folder / "empty_route.log", {"PYTHONPATH": str(ROOT)}):
+        yield Server(
+            f"http://127.0.0.1:{port}/score",
+            lambda rows: json.dumps({"data": example_rows(model, rows)}).encode(),
+            {},
+        )
+
+
 SERVERS: dict[str, StartServer] = {
     OWN: serve_millrace,
     "mlflow models serve": serve_mlflow,
     "azmlinfsrv": serve_azmlinfsrv,
+    EMPTY: serve_empty_route,
 }
 
 
@@ -219,6 +192,10 @@ def main() -> None:
         f"A direct call of the model takes {statistics.median(predict_times):.2f} ms, an answer of {OWN} to one client "
         f"{single:.2f} ms."
     )
+    for clients in (1, 16):
+        pairs = zip(results[OWN, clients, 1], results[EMPTY, clients, 1], strict=True)
+        share = statistics.median(own.per_second / empty.per_second for own, empty in pairs)
+        print(f"With {clients} clients, single rows reach {share:.0%} of the requests per second of the empty route.")
     start_times = ", ".join(f"{name} {statistics.median(seconds):.1f} s" for name, seconds in starts.items())
     print(f"Start to first answer: {start_times}.")
 
@@ -243,11 +220,13 @@ def _median(rounds: Sequence[LoadResult], field: str) -> float:
 @contextlib.contextmanager
 def _process(command: list[str], log: Path, variables: Mapping[str, str]) -> Iterator[None]:
     """Run a process group while the block runs, in the folder of its log."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=log.parent,
-            env={**os.environ, **variables, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            # Compiled code in the model's folder would keep the endpoint from serving it.
+            env={**os.environ, **variables, "PYTHONDONTWRITEBYTECODE": "1", "PATH": path},
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -57,7 +57,7 @@ def measure(columns):
     from lib.pipelines.base import BasePipeline
     from lib.stages import preprocess
     from lib.tables import proposal, sources
-    from lib.tables.quality import contract, leakage
+    from lib.tables.quality import contract, contract_file, leakage
     from lib.training import TrainingRequest
 
     seconds = {}
@@ -68,7 +68,7 @@ def measure(columns):
         started = time.process_time()
         frame = sources.read(str(file))
         proposed = proposal.propose(frame, _TARGET)
-        contract.write(contract.from_profile(proposed.columns), contract_file, str(file), len(frame))
+        contract_file.write(contract.from_profile(proposed.columns), contract_file, str(file), len(frame))
         seconds["init"] = time.process_time() - started
 
         started = time.process_time()

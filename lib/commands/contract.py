@@ -66,10 +66,10 @@ def _export(path: Path, parameters: Parameters, out: str) -> int:
     """Write the contract as a document of the Open Data Contract Standard, or print it."""
     import yaml
 
-    from lib.tables.quality import contract
+    from lib.tables.quality import contract_file
     from lib.tables.quality.odcs import writer
 
-    document = writer.to_document(contract.load(path), parameters.name)
+    document = writer.to_document(contract_file.load(path), parameters.name)
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     if out:
         resolve(out).parent.mkdir(parents=True, exist_ok=True)
@@ -122,16 +122,16 @@ def _write_contract(path: Path, new: Contract, source: str, rows: int | None, dr
 
     `source` and `rows` say in the file from which table, and from how many rows, the contract was made.
     """
-    from lib.tables.quality import contract, contract_changes
+    from lib.tables.quality import contract, contract_changes, contract_file
 
-    old = contract.load(path) if path.is_file() else contract.Contract({})
+    old = contract_file.load(path) if path.is_file() else contract.Contract({})
     changes = contract_changes.find_changes(old, new)
     for column, rule, before, after in changes:
         print(known_values.mask(f"{column or 'the table'}: {rule}: {before} -> {after}"))
     if not changes:
         print(f"{display_path(path)} is up to date.")
     elif not dry_run:
-        contract.write(new, path, source, rows)
+        contract_file.write(new, path, source, rows)
         print(f"Wrote {display_path(path)}")
     return 0
 
@@ -139,10 +139,10 @@ def _write_contract(path: Path, new: Contract, source: str, rows: int | None, dr
 def _check(path: Path, parameters: Parameters) -> int:
     """Check the table against the contract; a GateError lists the broken rules."""
     from lib.tables import frames
-    from lib.tables.quality import contract, violations
+    from lib.tables.quality import contract_file, violations
 
     frame = _read_table(parameters)
-    violated = violations.find(frame, contract.load(path), parameters.drop_columns)
+    violated = violations.find(frame, contract_file.load(path), parameters.drop_columns)
     if len(violated.table):
         notes = frame.attrs.get(frames.NOTES) or []
         reading_notes = " ".join(["\nHow the table was read:", *notes]) if notes else ""
@@ -155,14 +155,14 @@ def _accept(path: Path, parameters: Parameters, dry_run: bool) -> int:
     """Write a new contract, made from the table."""
     from dataclasses import replace
 
-    from lib.tables.quality import contract, privacy, profile
+    from lib.tables.quality import contract, contract_file, privacy, profile
 
     frame = _read_table(parameters)
     columns = profile.describe(frame)
     private = {name: privacy.hide_profile(columns[name]) for name in parameters.private_columns if name in columns}
     new = contract.from_profile({**columns, **private})
     if path.is_file():
-        old = contract.load(path)
+        old = contract_file.load(path)
         # A table does not show these rules, so they are taken from the old contract.
         new = replace(new, key=old.key, allow_extra_columns=old.allow_extra_columns, max_drift=old.max_drift)
     return _write_contract(path, new, parameters.data, len(frame), dry_run)

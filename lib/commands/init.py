@@ -71,7 +71,7 @@ def execute(options: argparse.Namespace) -> int:
     from lib.schema.table_schema import TableSchema
     from lib.schema.text_values import normalize_text
     from lib.tables import frames, proposal, schema_source
-    from lib.tables.quality import contract
+    from lib.tables.quality import contract, contract_file
 
     target = normalize_text(options.target)
     data = _data_address(options.data)
@@ -86,7 +86,7 @@ def execute(options: argparse.Namespace) -> int:
         progress.start_step("writing the contract")
         schema = _with_date_formats(TableSchema.from_dict(frame.attrs[frames.SCHEMA]), proposed.date_formats)
         schema_source.write(schema, files["schema"], data)
-        contract.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
+        contract_file.write(contract.from_profile(proposed.columns), files["contract"], data, len(frame))
     parameters = {
         "name": name,
         **({"pipeline": files["pipeline"].stem} if options.child else {}),

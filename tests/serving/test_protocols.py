@@ -11,6 +11,7 @@ import pytest
 from tests.served_models import ROW, Client
 
 NAMES = list(ROW)
+INFER = "/v2/models/flights-late/infer"
 DATATYPES = {"age": "INT64", "fare": "FP64", "city": "BYTES", "member": "BOOL", "when": "BYTES", "note": "BYTES"}
 CSV_TEXT = (
     "age,fare,city,member,when,note\r\n"
@@ -121,6 +122,10 @@ def test_open_inference_takes_and_gives_binary_data(client):
         ({"inputs": [tensor("age", [41], datatype="INT65")]}, "INT65"),
         ({"inputs": [tensor("age", [41], shape=[2])]}, "has 1 values"),
         ({"inputs": [tensor("age", [41], shape=[-1])]}, "shape"),
+        ({"inputs": [tensor("age", [41], shape=[2**40] * 3)]}, "shape"),
+        ({"inputs": [tensor("age", [41], shape=[1] * 9)]}, "shape"),
+        ({"inputs": [tensor("age", json.loads("[" * 900 + "1" + "]" * 900))]}, "a list of 1"),
+        ({"inputs": [tensor("age", [41])] * 3, "outputs": [7]}, "outputs"),
         ({"inputs": [tensor("age", ["41"])]}, "not of the datatype INT64"),
         ({"inputs": [tensor("age", [True])]}, "not of the datatype INT64"),
         ({"inputs": [{**tensor("age", []), "data": None}]}, "expected a list"),
@@ -279,6 +284,22 @@ def test_ndjson_streams_more_than_a_request_may_hold(client):
     answered = sum(1 for _ in answer)
     sender.join()
     assert answer.status == 200 and answered == count
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body", "expected"),
+    [
+        ("/score", "text/csv", "age\n" + "1\n" * 10_001, 413),
+        ("/score", "text/csv", "a," * 1000 + "a\n1\n", 422),
+        ("/invocations", "application/json", json.dumps({"instances": [{}] * 10_001}), 413),
+        ("/invocations", "application/json", json.dumps({"inputs": {str(number): 1 for number in range(1000)}}), 400),
+        (INFER, "application/json", json.dumps({"inputs": [tensor("age", [1] * 10_001)]}), 413),
+        (INFER, "application/json", json.dumps({"inputs": [tensor("age", [1])] * 1000}), 400),
+    ],
+)
+def test_far_too_large_tables_are_refused_before_they_are_translated(client, path, kind, body, expected):
+    status, answer, _ = client.ask(path, body=body, Content_Type=kind)
+    assert status == expected and re.search(r"has (10001 rows|100[01] columns)", json.dumps(answer))
 
 
 def test_ndjson_without_rows_or_key_is_refused(live, client):

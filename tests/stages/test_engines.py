@@ -13,7 +13,7 @@ from lib.pipelines.base import BasePipeline
 from lib.stages import preprocess
 from lib.stages.preprocessing import dask_engine
 from lib.tables.files import parquet_writer
-from lib.tables.quality import contract, profile
+from lib.tables.quality import contract, contract_file, profile
 from tests.workspaces import parameters_for, table
 
 distributed = pytest.importorskip("distributed", reason='needs make install GROUPS="scale"')
@@ -240,7 +240,7 @@ class TestContracts:
         """Write a contract, and a table with rows and keys that break it."""
         frame = shop(id=range(240))
         agreed = contract.from_profile(profile.describe(frame), key=["id"])
-        contract.write(agreed, tmp_path / "shop.contract.yaml", "shop", len(frame))
+        contract_file.write(agreed, tmp_path / "shop.contract.yaml", "shop", len(frame))
         frame.loc[[4, 99, 201], "size"] = [1e6, -1e6, 2e6]
         frame.loc[np.arange(0, 240, 16), "colour"] = "blue"
         frame.loc[150, "id"] = 20
@@ -265,7 +265,7 @@ class TestContracts:
             "colour": contract.ColumnRules("text", categories=["red", "green"], max_invalid_share=0.02),
             **{name: contract.ColumnRules() for name in ("size", "luck", "bought", "price", "id")},
         }
-        contract.write(contract.Contract(columns), tmp_path / "c.yaml", "shop")
+        contract_file.write(contract.Contract(columns), tmp_path / "c.yaml", "shop")
         outcome = both(write_csv(tmp_path, frame), contract=str(tmp_path / "c.yaml"))
         assert outcome["violations"]["rule"] == [f"no rule of {tmp_path / 'c.yaml'} is broken"]
 

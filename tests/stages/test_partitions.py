@@ -107,7 +107,7 @@ def test_both_engines_agree_on_split_and_contract(tmp_path):
     rows = table(4_000)
     rows.to_parquet(tmp_path / "shop.parquet", row_group_size=500)
     contract_file = tmp_path / "shop.contract.yaml"
-    contract.write(contract.from_profile(profile.describe(rows)), contract_file, "shop", len(rows))
+    contract_file.write(contract.from_profile(profile.describe(rows)), contract_file, "shop", len(rows))
     changes = {"data": str(tmp_path / "shop.parquet"), "contract": str(contract_file)}
     sides, schemas = {}, {}
     with two_workers() as cluster:

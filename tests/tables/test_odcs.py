@@ -11,7 +11,7 @@ import yaml
 
 from lib.commands import main
 from lib.errors import DataError
-from lib.tables.quality import contract, profile
+from lib.tables.quality import contract, contract_file, profile
 from lib.tables.quality.contract import ColumnRules, Contract
 from lib.tables.quality.odcs import reader, writer
 
@@ -200,13 +200,13 @@ def test_unknown_table_is_refused_with_the_nearest_name():
 
 
 def test_command_exports_and_imports(tmp_path, capsys):
-    contract.write(CONTRACTS["limits"], tmp_path / "shop.yaml", "shop.csv", 9)
+    contract_file.write(CONTRACTS["limits"], tmp_path / "shop.yaml", "shop.csv", 9)
     chosen = ["-p", f"contract={tmp_path / 'shop.yaml'}", "-p", "name=shop"]
     exported, imported = tmp_path / "shop.odcs.yaml", tmp_path / "imported.yaml"
     assert main(["contract", "export", "--format", "odcs", "--out", str(exported), *chosen]) == 0
     VALIDATOR.validate(yaml.safe_load(exported.read_text("utf-8")))
     assert main(["contract", "import", "--format", "odcs", str(exported), "--out", str(imported)]) == 0
-    assert contract.load(imported) == CONTRACTS["limits"]
+    assert contract_file.load(imported) == CONTRACTS["limits"]
     output = capsys.readouterr().out
     assert "A contract cannot represent these entries of the file:\n  id: " in output
     assert "status: 'active'" in output

@@ -10,7 +10,7 @@ import pytest
 
 from lib.errors import DataError
 from lib.tables import frames, proposal, sources
-from lib.tables.quality import contract, profile, violations
+from lib.tables.quality import contract, contract_file, profile, violations
 
 ROWS = 40
 DAYS = [datetime.date(2024, 1, 1 + row % 28) for row in range(ROWS)]
@@ -67,8 +67,8 @@ def test_a_table_fulfils_the_contract_made_from_it(tmp_path, kind):
     pq.write_table(table(n=ODD[kind]), tmp_path / "t.parquet")
     frame = frames.read(tmp_path / "t.parquet")
     proposal.propose(frame, "y")
-    contract.write(contract.from_profile(profile.describe(frame)), tmp_path / "c.yaml", "t.parquet", ROWS)
-    assert violations.find(frame, contract.load(tmp_path / "c.yaml")).table.empty
+    contract_file.write(contract.from_profile(profile.describe(frame)), tmp_path / "c.yaml", "t.parquet", ROWS)
+    assert violations.find(frame, contract_file.load(tmp_path / "c.yaml")).table.empty
 
 
 def test_additional_invalid_dates_violate_the_contract():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib.errors import DataError
-from lib.tables.quality import contract, contract_changes, profile, violations
+from lib.tables.quality import contract, contract_changes, contract_file, profile, violations
 
 ROWS = 400
 
@@ -47,8 +47,8 @@ def broken_rules(table, rules, **options):
 
 
 def test_table_fulfills_its_own_contract_after_a_round_trip(table, rules, tmp_path):
-    contract.write(rules, tmp_path / "c.yaml", "shop.csv", ROWS)
-    loaded = contract.load(tmp_path / "c.yaml")
+    contract_file.write(rules, tmp_path / "c.yaml", "shop.csv", ROWS)
+    loaded = contract_file.load(tmp_path / "c.yaml")
     assert contract_changes.find_changes(rules, loaded) == []
     assert broken_rules(table, loaded) == {}
 
@@ -144,7 +144,7 @@ def test_order_of_categories_is_no_change():
 def test_former_rule_names_are_accepted_with_a_warning(tmp_path):
     (tmp_path / "c.yaml").write_text("rows_at_least: 7\ncolumns: {a: {missing_at_most: 0.5}}")
     with pytest.warns(FutureWarning, match="rows_at_least was renamed to min_rows|missing_at_most was renamed"):
-        loaded = contract.load(tmp_path / "c.yaml")
+        loaded = contract_file.load(tmp_path / "c.yaml")
     assert loaded.min_rows == 7 and loaded.columns["a"].max_missing_share == 0.5
 
 
@@ -163,7 +163,7 @@ def test_former_rule_names_are_accepted_with_a_warning(tmp_path):
 def test_invalid_contract_file_is_refused(tmp_path, text, message):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(DataError, match=message):
-        contract.load(tmp_path / "c.yaml")
+        contract_file.load(tmp_path / "c.yaml")
 
 
 def test_missing_value_among_categories_is_reported():

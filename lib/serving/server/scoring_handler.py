@@ -65,7 +65,7 @@ class ScoringHandler:
         self.counts = RequestCounts()
         self._traffic, self._keys, self._log_request = traffic, keys, log_request
         self._connections, self._replies = connections, replies
-        self._bodies = BodyReader(limits.bytes)
+        self._bodies, self._max_rows = BodyReader(limits.bytes), limits.rows
         self._failures = FailureLog()
         self._start_span = make_span_starter()
 
@@ -96,7 +96,7 @@ class ScoringHandler:
                 raise missing_key()
             if "connection" in scope:
                 scope["connection"].trust = SENT_KEY
-            exchange = make_exchange(route, headers, self._traffic)
+            exchange = make_exchange(route, headers, self._traffic, self._max_rows)
             deployment = find_deployment(route, headers, self._traffic)
             if exchange is None:
                 return await self._stream(scope, request_id, receive, send, deployment)

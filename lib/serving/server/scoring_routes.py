@@ -94,7 +94,7 @@ def find_version(traffic: Traffic, name: str, version: str | None) -> WorkerPool
     raise RequestError(404, "no_model", f"There is no {label} at this endpoint.")
 
 
-def make_exchange(route: Route, headers: Headers, traffic: Traffic) -> Exchange | None:
+def make_exchange(route: Route, headers: Headers, traffic: Traffic, max_rows: int) -> Exchange | None:
     """Return the protocol of a request; None for NDJSON, which is answered while it arrives.
 
     Raises
@@ -107,23 +107,23 @@ def make_exchange(route: Route, headers: Headers, traffic: Traffic) -> Exchange 
         return _OWN
     if route.kind == INFER:
         check_content_type(headers, [JSON, *(["application/octet-stream"] if JSON_LENGTH_HEADER in headers else [])])
-        return OpenInferenceExchange(_find_columns(traffic), headers)
+        return OpenInferenceExchange(_find_columns(traffic), max_rows, headers)
     if route.kind == INVOCATIONS:
         kind = check_content_type(headers, (JSON, CSV), ("charset",))
-        return MlflowExchange(_find_columns(traffic), kind == CSV)
+        return MlflowExchange(_find_columns(traffic), max_rows, kind == CSV)
     kind = check_content_type(headers, (JSON, CSV, NDJSON))
     if kind == NDJSON:
         return None
     if kind == CSV or wants_csv(headers):
-        return CsvExchange(_find_columns(traffic), kind == CSV, wants_csv(headers))
+        return CsvExchange(_find_columns(traffic), max_rows, kind == CSV, wants_csv(headers))
     return _OWN
 
 
 def make_error_exchange(route: Route) -> Exchange:
     """Return the protocol in which a request is refused before its protocol is known."""
     if route.kind == INFER:
-        return OpenInferenceExchange((), {})
-    return MlflowExchange((), False) if route.kind == INVOCATIONS else _OWN
+        return OpenInferenceExchange((), 0, {})
+    return MlflowExchange((), 0, False) if route.kind == INVOCATIONS else _OWN
 
 
 def _find_columns(traffic: Traffic) -> tuple:

@@ -13,7 +13,7 @@ from lib.errors import DataError
 from lib.invocation import command
 from lib.paths import resolve_existing
 from lib.schema.text_values import category_name
-from lib.tables.quality import contract, violations
+from lib.tables.quality import contract, contract_file, violations
 from lib.tables.quality.part_check import PartDetails, check_part, describe_part
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
     if not parameters.contract:
         table = charts.Table([("", "no contract is given", 0, "", "")], columns=violations.COLUMNS)
         return ContractCheck(table, engine.reading.rows)
-    rules = contract.load(resolve_existing(parameters.contract))
+    rules = contract_file.load(resolve_existing(parameters.contract))
     # No model sees these columns, so they are not checked.
     skipped = [*engine.reading.unread, *parameters.drop_columns]
     checks = engine.map_rows(partial(check_part, contract=rules, skipped_columns=skipped))
@@ -107,7 +107,7 @@ def limits_of_values(parameters: Parameters) -> dict[str, dict[str, Any]]:
     """
     if not parameters.contract:
         return {}
-    columns = contract.load(resolve_existing(parameters.contract)).columns
+    columns = contract_file.load(resolve_existing(parameters.contract)).columns
     limits = {
         name: {
             "minimum": rules.minimum,

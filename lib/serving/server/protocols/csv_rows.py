@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from lib.scoring.cells import csv_value
 from lib.scoring.columns import Column
 from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
-from lib.serving.server.protocols.exchange import Exchange, Reply, read_error, to_rows
+from lib.serving.server.protocols.exchange import Exchange, Reply, check_size, read_error, to_rows
 
 _CSV_TYPE = b"text/csv; charset=utf-8"
 
@@ -25,19 +26,21 @@ class CsvExchange(Exchange):
     ----------
     columns : sequence of Column
         The model's inputs.
+    max_rows : int
+        The maximum number of rows.
     has_csv_rows, has_csv_answer : bool
         Which of both is CSV; the other is Millrace's own JSON.
     """
 
     is_translated = True
 
-    def __init__(self, columns: Sequence[Column], has_csv_rows: bool, has_csv_answer: bool):
-        self._columns = columns
+    def __init__(self, columns: Sequence[Column], max_rows: int, has_csv_rows: bool, has_csv_answer: bool):
+        self._columns, self._max_rows = columns, max_rows
         self._has_csv_rows, self._has_csv_answer = has_csv_rows, has_csv_answer
 
     def to_request(self, body: bytes) -> bytes:
         """Return the rows of a CSV text as JSON."""
-        return parse_rows(body, self._columns) if self._has_csv_rows else body
+        return parse_rows(body, self._columns, self._max_rows) if self._has_csv_rows else body
 
     def to_reply(self, answer: Answer) -> Reply:
         """Return a worker's answer; errors are JSON."""
@@ -46,20 +49,24 @@ class CsvExchange(Exchange):
         return Reply(200, write_answer(msgspec.json.decode(answer.content)), _CSV_TYPE)
 
 
-def parse_rows(body: bytes, columns: Sequence[Column]) -> bytes:
+def parse_rows(body: bytes, columns: Sequence[Column], max_rows: int) -> bytes:
     """Return the rows of a CSV text as a request in Millrace's own JSON.
 
     Raises
     ------
     RequestError
-        With status 400, if the text is not CSV in UTF-8, and 422, if it has no rows.
+        With status 400, if the text is not CSV in UTF-8, and 413 or 422, if it is too large.
     """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(400, "not_utf8", f"The CSV is not UTF-8: byte {error.start} cannot be decoded.") from None
     try:
-        names, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
+        lines = (line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line)
+        names = next(lines, [])
+        check_size(0, len(names), len(columns), max_rows)
+        rows = list(itertools.islice(lines, max_rows))
+        check_size(len(rows) + sum(1 for _ in lines), 0, 0, max_rows)
     except csv.Error as error:
         raise RequestError(400, "not_csv", f"The body is not CSV: {error}.") from None
     if not names:

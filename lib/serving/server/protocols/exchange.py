@@ -13,6 +13,7 @@ from lib.scoring.wire_protocol import Answer
 
 Headers = dict[bytes, bytes]
 JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
+_SPARE_COLUMNS = 100
 _CHARSET = re.compile(r'charset\s*=\s*"?([\w-]+)"?', re.IGNORECASE)
 
 
@@ -69,6 +70,23 @@ def read_error(answer: Answer) -> RequestError:
     """Return the error in an answer of a worker whose status is not 200."""
     error = msgspec.json.decode(answer.content)["error"]
     return RequestError(answer.status, error["code"], error["message"], error.get("faults"))
+
+
+def check_size(row_count: int, column_count: int, model_column_count: int, max_rows: int) -> None:
+    """Check the size of a table before it is translated, which would take long for a very large one.
+
+    The worker checks the names of the columns; this function only refuses far too many.
+
+    Raises
+    ------
+    RequestError
+        With status 413 or 422.
+    """
+    if row_count > max_rows:
+        raise RequestError(413, "too_many_rows", f"The request has {row_count} rows; the maximum is {max_rows}.")
+    if column_count > 2 * model_column_count + _SPARE_COLUMNS:
+        message = f"The request has {column_count} columns; the model has {model_column_count}."
+        raise RequestError(422, "wrong_columns", message)
 
 
 def to_rows(names: Sequence[str], rows: Sequence[Any]) -> bytes:

@@ -16,7 +16,7 @@ from lib.scoring.json_body import REASONS, parse_json
 from lib.scoring.request_error import RequestError, describe_value
 from lib.scoring.wire_protocol import Answer
 from lib.serving.server.protocols.csv_rows import parse_rows
-from lib.serving.server.protocols.exchange import Exchange, Reply, read_error
+from lib.serving.server.protocols.exchange import Exchange, Reply, check_size, read_error
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _USAGE = (
@@ -45,19 +45,21 @@ class MlflowExchange(Exchange):
     ----------
     columns : sequence of Column
         The model's inputs.
+    max_rows : int
+        The maximum number of rows.
     is_csv : bool
         Whether the body is CSV.
     """
 
     is_translated = True
 
-    def __init__(self, columns: Sequence[Column], is_csv: bool):
-        self._columns, self._is_csv = columns, is_csv
+    def __init__(self, columns: Sequence[Column], max_rows: int, is_csv: bool):
+        self._columns, self._max_rows, self._is_csv = columns, max_rows, is_csv
 
     def to_request(self, body: bytes) -> bytes:
         """Return the rows of an MLflow request in Millrace's own JSON."""
         if self._is_csv:
-            return parse_rows(body, self._columns)
+            return parse_rows(body, self._columns, self._max_rows)
         payload = parse_json(body)
         formats = [key for key in payload if key in FORMATS] if isinstance(payload, dict) else []
         if len(formats) != 1:
@@ -66,7 +68,11 @@ class MlflowExchange(Exchange):
             )
             raise RequestError(400, "wrong_shape", f"{_USAGE}; it is {got[:300]}.")
         key = formats[0]
-        request = _to_own_shape(key, payload[key], [column.name for column in self._columns])
+        content = payload[key]
+        is_object = isinstance(content, dict)
+        row_count = len(content) if isinstance(content, list) else 0
+        check_size(row_count, len(content) if is_object else 0, len(self._columns), self._max_rows)
+        request = _to_own_shape(key, content, [column.name for column in self._columns])
         params = payload.get("params") or {}
         if isinstance(params, dict) and REASONS in params:  # MLflow ignores parameters that a model does not have
             request[REASONS] = params[REASONS]

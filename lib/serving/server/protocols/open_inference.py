@@ -18,7 +18,7 @@ from lib.scoring.json_body import REASONS, parse_json
 from lib.scoring.model import Model
 from lib.scoring.request_error import RequestError, describe_value
 from lib.scoring.wire_protocol import Answer
-from lib.serving.server.protocols.exchange import Exchange, Headers, Reply, read_error, to_rows
+from lib.serving.server.protocols.exchange import Exchange, Headers, Reply, check_size, read_error, to_rows
 from lib.serving.server.protocols.tensors import BINARY_EXTENSION, Tensor, find_datatype, make_output, read_tensor
 
 SERVER_NAME = "millrace"
@@ -35,14 +35,16 @@ class OpenInferenceExchange(Exchange):
     ----------
     columns : sequence of Column
         The model's inputs.
+    max_rows : int
+        The maximum number of rows.
     headers : dict
         The request's headers.
     """
 
     is_translated = True
 
-    def __init__(self, columns: Sequence[Column], headers: Headers):
-        self._columns, self._headers = columns, headers
+    def __init__(self, columns: Sequence[Column], max_rows: int, headers: Headers):
+        self._columns, self._max_rows, self._headers = columns, max_rows, headers
         self._id: str | None = None
         self._is_binary = False
         self._wanted: dict[str, bool] | None = None  # whether a requested output is to be binary, by name
@@ -54,9 +56,10 @@ class OpenInferenceExchange(Exchange):
         if not isinstance(payload, dict) or not isinstance(payload.get("inputs"), list):
             raise RequestError(400, "wrong_shape", 'The request must be an object with the list "inputs".')
         self._read_settings(payload)
+        check_size(0, len(payload["inputs"]), len(self._columns), self._max_rows)
         tensors = []
         for entry in payload["inputs"]:
-            tensor, used_bytes = read_tensor(entry, binary)
+            tensor, used_bytes = read_tensor(entry, binary, self._max_rows)
             tensors.append(tensor)
             binary = binary[used_bytes:]
         names, rows = _to_table(tensors, [column.name for column in self._columns])

@@ -6,6 +6,7 @@ data, https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/do
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 
 from lib.scoring.columns import Column
 from lib.scoring.request_error import RequestError, describe_value
+from lib.serving.server.protocols.exchange import check_size
 
 BINARY_EXTENSION = "binary_tensor_data"
 _NUMPY_TYPES = {
@@ -24,6 +26,7 @@ _NUMPY_TYPES = {
     **{f"FP{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
 }
 DATATYPES = (*_NUMPY_TYPES, "BYTES")
+_MAX_DIMENSIONS, _MAX_SIZE = 8, 2**31
 _LENGTH = struct.Struct("<I")
 
 
@@ -52,7 +55,7 @@ def find_datatype(column: Column) -> str:
     return {"number": "FP64", "boolean": "BOOL", "string": "BYTES"}[schema["type"]]
 
 
-def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
+def read_tensor(content: Any, binary: memoryview, max_rows: int) -> tuple[Tensor, int]:
     """Return a tensor of a request.
 
     Parameters
@@ -61,6 +64,8 @@ def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
         An entry of the request's ``inputs``.
     binary : memoryview
         The binary data that no earlier tensor has used.
+    max_rows : int
+        The maximum first size of the shape.
 
     Returns
     -------
@@ -71,16 +76,16 @@ def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
     Raises
     ------
     RequestError
-        With status 400, if the entry does not describe a tensor.
+        With status 400, if the entry does not describe a tensor, and 413, if it has too many rows.
     """
     if not isinstance(content, dict):
         raise _wrong(f"An input is {describe_value(content)}, not an object.")
-    name, shape, datatype = (content.get(key) for key in ("name", "shape", "datatype"))
+    name, datatype = content.get("name"), content.get("datatype")
     if not isinstance(name, str):
         raise _wrong(f'The name of an input is {describe_value(name)}; expected "name" with a text.')
     label = f"The input {name[:100]!r}"
-    if not isinstance(shape, list) or not shape or any(type(size) is not int or size < 0 for size in shape):
-        raise _wrong(f'{label} has no valid "shape"; expected a list of sizes, such as [2] or [2, 1].')
+    shape = _read_shape(label, content.get("shape"))
+    check_size(shape[0], 0, 0, max_rows)
     if datatype not in DATATYPES:
         raise _wrong(f"{label} has the datatype {describe_value(datatype)}; expected one of {', '.join(DATATYPES)}.")
     parameters = content.get("parameters") or {}
@@ -90,19 +95,29 @@ def read_tensor(content: Any, binary: memoryview) -> tuple[Tensor, int]:
             raise _wrong(f"{label} has the binary_data_size {describe_value(size)}; {len(binary)} bytes are left.")
         values, used_bytes = _read_binary(label, datatype, binary[:size]), size
     else:
-        values, used_bytes = _read_json(label, datatype, content.get("data")), 0
-    expected_count = 1
-    for length in shape:
-        expected_count *= length
+        values, used_bytes = _read_json(label, datatype, content.get("data"), len(shape)), 0
+    expected_count = math.prod(shape)
     if len(values) != expected_count:
         raise _wrong(f"{label} has {len(values)} values; its shape {shape} needs {expected_count}.")
     return Tensor(name, shape, values), used_bytes
 
 
-def _read_json(label: str, datatype: str, data: Any) -> list:
+def _read_shape(label: str, shape: Any) -> list[int]:
+    """Return a shape; raise a RequestError if it is not a list of sizes that a request can have."""
+    is_list = isinstance(shape, list) and 0 < len(shape) <= _MAX_DIMENSIONS
+    if not is_list or not all(type(size) is int and 0 <= size <= _MAX_SIZE for size in shape):
+        raise _wrong(f'{label} has no valid "shape"; expected a list of sizes, such as [2] or [2, 1].')
+    return list(shape)
+
+
+def _read_json(label: str, datatype: str, data: Any, dimension_count: int) -> list:
+    """Return the elements of a list, which may be flat or nested as the shape says."""
     if not isinstance(data, list):
         raise _wrong(f'{label} has {describe_value(data)} as "data"; expected a list.')
-    values = list(_flatten(data))
+    values = data
+    for _ in range(dimension_count - 1):
+        if values and all(isinstance(item, list) for item in values):
+            values = [element for item in values for element in item]
     accepted: tuple[type, ...] = (int, float)
     if datatype in ("BOOL", "BYTES"):
         accepted = (bool,) if datatype == "BOOL" else (str,)
@@ -111,14 +126,6 @@ def _read_json(label: str, datatype: str, data: Any) -> list:
         if value is not None and (not isinstance(value, accepted) or (type(value) is bool and datatype != "BOOL")):
             raise _wrong(f"{label} contains {describe_value(value)}, which is not of the datatype {datatype}.")
     return values
-
-
-def _flatten(data: list) -> Iterator[Any]:
-    for item in data:
-        if isinstance(item, list):
-            yield from _flatten(item)
-        else:
-            yield item
 
 
 def _read_binary(label: str, datatype: str, data: memoryview) -> list:
