@@ -5,7 +5,7 @@ SHELL := bash
 .NOTPARALLEL:
 # A run starts many Python processes. Without cached bytecode each of them takes twice as long to start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test test-all check-custom bench lint docs docs-images infra-check infra-schema install gpu kernel lock clean help
+.PHONY: run test test-all soak mutants check-custom bench lint docs docs-images infra-check infra-schema install gpu kernel lock clean help
 
 # The Python for a new environment: make run PYTHON=/path/to/python3.11 (`make clean` removes the old environment).
 PYTHON ?= python3.11 python3 python
@@ -27,6 +27,12 @@ test-all: lint .venv/.azure .venv/.automl .venv/.docs ## Run all tests, includin
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "Chromium is missing and could not be installed; the tests in a browser will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
+
+soak: .venv/.dev ## Run the chain under random faults (Linux, root): make soak ARGS="--runs 40"
+	.venv/bin/python -m tests.soak $(ARGS)
+
+mutants: .venv/.dev .venv/.mutants ## Test whether the tests notice small changes of the code: make mutants ARGS="--count 60"
+	.venv/bin/python -m tests.mutants $(ARGS)
 
 check-custom: .venv/.dev $(own) ## Check your own code in custom/: imports, hooks, training functions, metrics, notebooks
 	.venv/bin/python -m pytest --quiet -n logical --maxprocesses 4 tests/check_custom/check_all.py $(wildcard custom/tests) $(ARGS)
@@ -112,6 +118,12 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 .venv/.checkov: .venv/.made
 	@.venv/bin/python -m venv --clear .venv/checkov
 	@$(uv) install --quiet --python .venv/checkov checkov==3.3.30
+	@touch $@
+
+# Cosmic Ray only writes the mutants; the tests run in the environment of the project.
+.venv/.mutants: .venv/.made
+	@.venv/bin/python -m venv --clear .venv/mutants
+	@$(uv) install --quiet --python .venv/mutants cosmic-ray==8.7.0
 	@touch $@
 
 .venv/.gpu: .venv/.core

@@ -25,6 +25,7 @@ PRODUCTION = "production"
 _PENDING_MOVE = "moving_production_to"
 _SHA256 = "model_sha256"
 _RETIRED_REASON, _RETIRED_AT = "retired_reason", "retired_at"
+_HELD_ALARM, _HELD_REASON, _ACKNOWLEDGED = "held_alarm", "held_reason", "acknowledged"
 
 
 class ConcurrentPromotionError(StageError):
@@ -185,6 +186,43 @@ class ModelRegistry:
             self._client.delete_model_version_tag(self.name, version, PRODUCTION)
             if self._has_aliases:
                 self._set_alias(None)
+
+    def hold(self, alarm: str, reason: str) -> bool:
+        """Let nothing be promoted until somebody acknowledges an alarm; return whether that is so now.
+
+        Parameters
+        ----------
+        alarm : str
+            Identifies the alarm: one that was acknowledged does not hold promotions again.
+        reason : str
+        """
+        model = self._find_registered_model()
+        if model is None or model.tags.get(_ACKNOWLEDGED, "").startswith(f"{alarm}: "):
+            return False
+        self._client.set_registered_model_tag(self.name, _HELD_REASON, reason)
+        self._client.set_registered_model_tag(self.name, _HELD_ALARM, alarm)
+        return True
+
+    def hold_reason(self) -> str:
+        """Return why nothing may be promoted; empty if nothing holds promotions."""
+        model = self._find_registered_model()
+        return model.tags.get(_HELD_REASON, "") if model is not None and model.tags.get(_HELD_ALARM) else ""
+
+    def acknowledge(self, who_and_why: str) -> str:
+        """End the hold of promotions, record who and why, and return the reason of the hold.
+
+        Raises
+        ------
+        DataError
+            If nothing holds promotions.
+        """
+        model = self._find_registered_model()
+        alarm = model.tags.get(_HELD_ALARM, "") if model is not None else ""
+        if model is None or not alarm:
+            raise DataError(f"{self.name}: no verdict holds promotions, so there is nothing to acknowledge.")
+        self._client.set_registered_model_tag(self.name, _ACKNOWLEDGED, f"{alarm}: {who_and_why}")
+        self._client.set_registered_model_tag(self.name, _HELD_ALARM, "")
+        return model.tags.get(_HELD_REASON, "")
 
     def repair(self) -> str:
         """Complete an interrupted promotion, and fix tags and aliases that were edited by hand.

@@ -72,15 +72,17 @@ def _enter(app: Any, folder: str, environment: dict[str, str]) -> None:
 
 
 def _use_inline_figures() -> None:
-    """Let matplotlib show figures below the cell, as it does if a notebook imports it first."""
+    """Let matplotlib show figures below the cell, from the first figure on, as in a kernel that imports it itself."""
     if "matplotlib.pyplot" not in sys.modules:
         return
-    from matplotlib import pyplot
-    from matplotlib_inline import backend_inline
+    import matplotlib
+    import matplotlib_inline
 
-    with suppress(ImportError, ValueError):  # MPLBACKEND names no backend: the cell that draws raises the error
-        pyplot.switch_backend(os.environ["MPLBACKEND"])
-        backend_inline._enable_matplotlib_integration()
+    # The backend connects itself to IPython when it is imported, which matplotlib does for the first figure.
+    sys.modules.pop("matplotlib_inline.backend_inline", None)
+    vars(matplotlib_inline).pop("backend_inline", None)
+    with suppress(ValueError):  # MPLBACKEND names no backend: the cell that draws raises the error
+        matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
 
 
 def _obey_chain(app: Any, messages: RawIOBase) -> None:

@@ -287,6 +287,10 @@ class ForkProvisioner(LocalProvisioner):
         self.process = None
         return exit_code
 
+    def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
+        """Return the seconds until a kernel is killed; after half of them it gets SIGTERM, without exit functions."""
+        return max(recommended, 2 * _GRACE_SECONDS)
+
     async def cleanup(self, restart: bool = False) -> None:
         """Release the resources of a kernel, unless it is to be restarted."""
         await super().cleanup(restart=restart)

@@ -39,10 +39,24 @@ class KernelApp(IPKernelApp):
         super().init_signal()
         interrupts.ensure_delivery()
 
+    def init_kernel(self) -> None:
+        """Create the kernel. Its child processes are ended after it, by the chain, except on Windows.
+
+        ipykernel would send them SIGTERM for 14 seconds before it runs the exit functions of user code, and a resource
+        tracker of multiprocessing ignores SIGTERM.
+        """
+        super().init_kernel()
+        if sys.platform != "win32":
+            self.kernel._progressively_terminate_all_children = _leave_children
+
     def init_poller(self) -> None:
         """Watch the parent process on Windows only; elsewhere, `main` and the fork server's children do it."""
         if sys.platform == "win32":
             super().init_poller()
+
+
+async def _leave_children() -> None:
+    """Do nothing."""
 
 
 def end_with_children() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lib import backends
 from lib.commands import _arguments
+from lib.errors import ParameterError
+from lib.evidence import identity
 from lib.paths import display_path, resolve
 
 if TYPE_CHECKING:
@@ -31,6 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="a table of rows to judge; by default the requests that the endpoint has logged",
     )
+    parser.add_argument(
+        "--since-promotion",
+        action="store_true",
+        help="also compare the primary metric that was promised at promotion with what came",
+    )
+    parser.add_argument(
+        "--acknowledge",
+        metavar="REASON",
+        help="end the hold of promotions after act (on_verdict: hold), and record why, instead of a look",
+    )
     _arguments.add_parameter_options(parser)
 
 
@@ -39,6 +53,8 @@ def execute(options: argparse.Namespace) -> int:
     from lib.chain import notification
 
     parameters = _arguments.load_parameters(options)
+    if options.acknowledge is not None:
+        return _acknowledge(parameters, options.acknowledge.strip())
     if options.data:
         _check_data(options.data)
     folder = _make_folder(parameters)
@@ -48,8 +64,82 @@ def execute(options: argparse.Namespace) -> int:
     (folder / "monitor.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(outputs["verdict"])
     print(f"Page: {display_path(page)}")
+    if options.since_promotion:
+        print(describe_promise(result))
     notification.send_message(parameters.notify, make_message(result), DEFAULT_EVENTS)
-    return EXIT_CODES[outputs["state"]]
+    return _answer(result, options, parameters) or EXIT_CODES[outputs["state"]]
+
+
+def _answer(result: Mapping[str, Any], options: argparse.Namespace, parameters: Parameters) -> int:
+    """Do what ``on_verdict`` says after act; return the exit code of a chain that failed, else 0."""
+    if result["state"] != "act" or parameters.on_verdict == "tell":
+        return 0
+    if parameters.on_verdict == "retrain":
+        return _retrain(result, options, parameters)
+    alarm = f"version {result['version']}, act since {result['acted_in']}"
+    if backends.connect(parameters).models(parameters.name).hold(alarm, result["verdict"]):
+        print("Nothing is promoted until somebody acknowledges this: run_all.py monitor --acknowledge REASON")
+    return 0
+
+
+def _retrain(result: Mapping[str, Any], options: argparse.Namespace, parameters: Parameters) -> int:
+    """Run the chain on the newest data, with the same gates; return its exit code, or 0 if a gate blocked.
+
+    The exit code of a look that says act is that of a gate that blocked, too.
+    """
+    from lib.commands import run
+
+    print("Retraining, because on_verdict is retrain.", flush=True)
+    # All folders of looks and of runs lie side by side.
+    page = os.path.relpath(result["page"], resolve(parameters.runs_folder) / "run")
+    chain = argparse.Namespace(
+        params=options.params,
+        assignments=options.assignments,
+        first=None,
+        last=None,
+        only=None,
+        dry_run=False,
+        reuse=False,
+        resume=None,
+    )
+    code = run.execute(chain, {"verdict": result["verdict"], "page": page})
+    return 0 if code == EXIT_CODES["act"] else code
+
+
+def _acknowledge(parameters: Parameters, reason: str) -> int:
+    """End the hold of promotions, and print what it was."""
+    if not reason:
+        raise ParameterError("--acknowledge is empty; expected the reason, which is recorded in the model registry.")
+    now = datetime.datetime.now(datetime.UTC)
+    who_and_why = f"{identity.user_name()} on {now:%Y-%m-%d}: {reason}"
+    held = backends.connect(parameters).models(parameters.name).acknowledge(who_and_why)
+    print(f"{parameters.name}: acknowledged by {who_and_why}. It was: {held}")
+    return 0
+
+
+def describe_promise(result: Mapping[str, Any]) -> str:
+    """Return what was promised at promotion and what came since, in lines of text."""
+    metric, promised = result["metric"], result["promised"]
+    if not promised:
+        return f"{metric} is undefined on the test rows, so nothing was promised."
+    lines = [
+        f"Promised at the promotion of version {result['version']}: {metric} {promised['value']:.4g} "
+        f"({promised['low']:.4g} to {promised['high']:.4g}) on the test rows."
+    ]
+    for kind, count in (("realised", "labelled"), ("estimate", "rows")):
+        windows = [score for score in result["scores"] if score[kind]]
+        if not windows:
+            lines.append(f"Came, {kind}: no window with enough {'labels' if kind == 'realised' else 'rows'} yet.")
+            continue
+        rows = sum(score[count] for score in windows)
+        mean = sum(score[kind]["value"] * score[count] for score in windows) / rows
+        outside = [s for s in windows if s[kind]["high"] < promised["low"] or s[kind]["low"] > promised["high"]]
+        name = "realised" if kind == "realised" else "estimated without labels"
+        lines.append(
+            f"Came, {name}: {mean:.4g}, the mean of {rows:,} rows in {len(windows)} windows; in {len(outside)} of them "
+            "the interval does not meet the promised one."
+        )
+    return "\n".join(lines)
 
 
 def make_result(name: str, outputs: Mapping[str, Any], page: Path) -> dict[str, Any]:

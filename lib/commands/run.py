@@ -38,8 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", metavar="RUN", help="continue the run in this folder at its first unfinished stage")
 
 
-def execute(options: argparse.Namespace) -> int:
-    """Check everything, then run the chain."""
+def execute(options: argparse.Namespace, caused_by: Mapping[str, str] | None = None) -> int:
+    """Check everything, then run the chain.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    caused_by : mapping of str, optional
+        ``verdict`` and ``page`` (relative to the run's folder) of the look by `monitor` that started the run.
+    """
     if options.resume:
         return _resume(options)
     layers = _arguments.load_layers(options)
@@ -56,6 +63,7 @@ def execute(options: argparse.Namespace) -> int:
         plan={name: stage for name, stage in stages.items() if stage},
         **({"cost_estimate": cost} if cost else {}),
         started_by=identity.describe_start(options.params or [_arguments.EXAMPLE], options.assignments),
+        **({"caused_by": dict(caused_by)} if caused_by else {}),
     )
     return _run(executions, parameters, record, options.reuse)
 

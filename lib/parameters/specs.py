@@ -156,6 +156,7 @@ SPECS: dict[str, Spec] = {
     # Monitoring
     "monitor_window_days": Spec(int, low=1, high=366),
     "alarm_rate": Spec(float, low=0.0001, high=0.2),
+    "on_verdict": Spec(str, choices=("tell", "retrain", "hold")),
     "labels": Spec(dict, may_be_empty=True),
     # Where it runs
     "engine": Spec(str, choices=("memory", "dask")),

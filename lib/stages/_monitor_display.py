@@ -124,10 +124,12 @@ def summarize(judgement: Judgement, history: History, promised: Interval | None,
             }
             for name, column in drifted.items()
         ],
+        "acted_in": judgement.acted_in.end.isoformat() if judgement.acted_in else None,
         "metric": metric.name,
         "promised": asdict(promised) if promised else None,
         "realised": asdict(latest.realised) if latest and latest.realised else None,
         "estimated": asdict(latest.estimate) if latest and latest.estimate else None,
+        "scores": [score.to_dict() for score in history.scores],
     }
 
 

@@ -59,7 +59,7 @@ class WindowScorer:
     joined_rows : int
         Number of rows whose label was found so far.
     unjoined_example : str
-        The key of a row without a label, and that of a label; empty if there was no row.
+        The key of a row and that of a label; empty if there was no row, or the key is private.
     """
 
     def __init__(self, served: ServedModel, parameters: Parameters, labels: Labels | None):
@@ -91,7 +91,7 @@ class WindowScorer:
             return pd.Series(np.nan, rows.index, dtype=object)
         found = self.labels.find(rows)
         self.joined_rows += int(found.notna().sum())
-        if not self.unjoined_example:
+        if not self.unjoined_example and not {*self.labels.key} & {*self._parameters.private_columns}:
             tables = (rows, self.labels.values)
             examples = [", ".join(str(table.iloc[0][name]) for name in self.labels.key) for table in tables]
             self.unjoined_example = f"the rows have, for example, {examples[0]}, and the labels {examples[1]}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lib.backends.models import ModelRegistry, ModelVersion
-from lib.evaluation.gates import Evidence, GateResult
+from lib.evaluation.gates import BLOCKED, Evidence, GateResult
 from lib.evidence.card import CARD
 from lib.invocation import command
 from lib.parameters.thresholds import DEFAULT_THRESHOLD
@@ -15,6 +15,18 @@ from lib.stages._contenders import Contender
 if TYPE_CHECKING:
     from lib.backends.base import Backend
     from lib.parameters import Parameters
+
+HOLD_GATE = "monitor"
+
+
+def find_holds(registry: ModelRegistry, parameters: Parameters) -> list[GateResult]:
+    """Return a blocked gate if a verdict of monitoring holds promotions, see the parameter ``on_verdict``."""
+    reason = registry.hold_reason()
+    if not reason:
+        return []
+    acknowledge = command("monitor", "--acknowledge", '"..."', "-p", f"name={parameters.name}")
+    blocked = f"monitoring holds promotions ({reason}) until somebody runs {acknowledge}"
+    return [GateResult(HOLD_GATE, BLOCKED, reason, "no verdict of monitoring that nobody has acknowledged", blocked)]
 
 
 def promote_if_passed(

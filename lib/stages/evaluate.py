@@ -22,7 +22,7 @@ from lib.stages._facts import describe_evaluation
 from lib.stages._features import check_candidate
 from lib.stages._groups import show_groups
 from lib.stages._lineage import describe_models
-from lib.stages._promotion import promote_if_passed
+from lib.stages._promotion import find_holds, promote_if_passed
 from lib.stages._results import Figures, StageResult, make_title
 
 __all__ = ["CHAMPION", "PARAMETERS", "Contender", "EvaluateHooks", "Evaluation", "run"]
@@ -167,7 +167,7 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     comparison = compare(backend, version, parameters)
     best = rank_contenders(comparison.candidates, metric)[0]
     evidence = collect_evidence(hooks, best, comparison, backend, parameters)
-    results = check_all(make_gates(parameters), evidence, parameters.waivers)
+    results = [*check_all(make_gates(parameters), evidence, parameters.waivers), *find_holds(registry, parameters)]
     exhibits = _draw(best, comparison, backend, parameters)
     sentences = describe_decision(best, evidence, results, comparison, repair_note, backend, parameters)
     check_candidate(backend, best.run_id, comparison.test.drop(columns=parameters.target_column))

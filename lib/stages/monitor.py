@@ -260,6 +260,7 @@ def _list_obstacles(
         ]
         if absent:
             obstacles.append(f"the newest rows have no column {display.join_names(absent)}")
-    if scorer.labels is not None and not scorer.joined_rows and scorer.unjoined_example:
-        obstacles.append(f"no label of {scorer.labels.source} belongs to any row: {scorer.unjoined_example}")
+    if scorer.labels is not None and not scorer.joined_rows and latest is not None:
+        example = scorer.unjoined_example
+        obstacles.append(f"no label of {scorer.labels.source} belongs to any row{': ' if example else ''}{example}")
     return obstacles

@@ -11,6 +11,7 @@ from lib.chain.executor import Cancellation, KernelExecutor
 from lib.paths import ROOT
 from tests.chain.kernel_battery import CELLS
 from tests.chain.small_notebooks import code_of, notebook
+from tests.processes import has_ended
 
 pytestmark = [
     pytest.mark.slow,
@@ -131,7 +132,7 @@ def test_child_processes_end_with_a_successful_kernel(tmp_path, fork):
     )
     forking.kernels.close()
     member, outsider = outputs.read(str(tmp_path / "out.ipynb"))["pids"]
-    assert not psutil.pid_exists(member) and psutil.pid_exists(outsider)
+    assert has_ended(member) and not has_ended(outsider)
     psutil.Process(outsider).kill()
 
 

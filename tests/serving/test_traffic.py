@@ -63,6 +63,26 @@ def run(test):
     asyncio.run(asyncio.wait_for(test(), 20))
 
 
+@pytest.mark.parametrize("has_stable", [True, False])
+def test_version_gets_no_traffic_if_its_record_cannot_be_written(has_stable):
+    async def test():
+        def fail():
+            raise OSError(28, "No space left on device")
+
+        traffic, first, _ = await two_versions(percent=0)
+        if not has_stable:
+            traffic.stable = None
+        new, before = traffic.new, (traffic.stable, traffic.new, traffic.rollout, traffic.watch)
+        traffic._on_change = fail
+        with pytest.raises(OSError, match="No space left"):
+            await traffic.shift(Rollout(percent=100))
+        assert (traffic.stable, traffic.new, traffic.rollout, traffic.watch) == before
+        await traffic.take_down(new, "it did not pass the checks of its deployment")
+        assert new.has_ended and traffic.new is None and not first.has_ended
+
+    run(test)
+
+
 @pytest.mark.parametrize("percent", [0, 30, 100])
 def test_new_version_gets_its_share(percent):
     async def test():

@@ -166,3 +166,21 @@ def test_latency_is_judged_at_its_95th_percentile(slow, exceeds):
     assert not any(reasons[:-1]) and (reasons[-1] is not None) == exceeds
     if exceeds:
         assert "is 500 ms; the limit is 100 ms" in reasons[-1]
+
+
+def test_rollout_has_its_documented_defaults_and_does_not_change():
+    rollout = Rollout()
+    assert (rollout.percent, rollout.mirror, rollout.max_error_rate) == (100, 0, 0.02)
+    assert (rollout.p95_latency_ms, rollout.watch_minutes) == (1000, 10)
+    with pytest.raises(AttributeError):
+        rollout.percent = 5
+
+
+def test_check_without_a_new_version_changes_nothing():
+    async def test():
+        traffic, first, second = await two_versions(percent=50)
+        await traffic.take_down(second, "test")
+        await traffic.check()
+        assert traffic.stable is first and not first.has_ended
+
+    run(test)

@@ -347,6 +347,24 @@ class TestChampion:
         not_worse = {"promote_if": "not_worse", "margin": 0.01}
         assert pipeline_in(with_champion, candidates=[again], **not_worse).evaluate().promoted
 
+    def test_candidate_is_compared_again_if_another_run_promotes_meanwhile(self, with_champion, monkeypatch):
+        pipeline = pipeline_in(with_champion, RecordingPipeline)
+        rival = log_candidate(pipeline, "rival", model=make_pipeline(*RECIPE))
+        candidate = log_candidate(pipeline, "candidate", model=make_pipeline(*RECIPE))
+        register, is_first = ModelRegistry.register, iter([True])
+
+        def register_after_the_rival(registry, run_id, *arguments):
+            version = register(registry, run_id, *arguments)
+            if next(is_first, False):  # another run promotes its model between the comparison and the promotion
+                source, sha256 = pipeline.backend.tracking.model_source(pipeline.backend.tracking.candidate_run(rival))
+                registry.promote(register(registry, rival, source, sha256, {}).version)
+            return version
+
+        monkeypatch.setattr(ModelRegistry, "register", register_after_the_rival)
+        changes = {"candidates": [candidate], "promote_if": "not_worse", "margin": 0.5}
+        evaluation = pipeline_in(with_champion, **changes).evaluate()
+        assert "in place of version 3" in evaluation.decision and versions_of(pipeline)[1] == "2"
+
     def test_interrupted_promotion_is_completed_and_reported(self, with_champion):
         pipeline = pipeline_in(with_champion, RecordingPipeline)
         client = pipeline.backend.tracking.client

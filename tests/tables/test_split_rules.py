@@ -81,6 +81,15 @@ class TestRareClasses:
         train, _ = stratify(self.rule, table).apply(table)
         assert "lonely" in set(train["label"])
 
+    @pytest.mark.parametrize("seed", range(10))
+    @pytest.mark.parametrize("rows_of_class", [2, 3, 4])
+    def test_every_rare_class_has_a_test_row_and_a_training_row(self, table, seed, rows_of_class):
+        table["label"] = "honest"
+        table.loc[: 3 * rows_of_class - 1, "label"] = [f"rare {number % 3}" for number in range(3 * rows_of_class)]
+        train, test = stratify(HashSplit(self.rule.columns, 0.2, seed), table).apply(table)
+        for name in ("rare 0", "rare 1", "rare 2"):
+            assert (test["label"] == name).sum() == 1 and (train["label"] == name).sum() == rows_of_class - 1
+
     def test_rule_without_rare_classes_is_unchanged(self, table):
         table["label"] = np.where(np.arange(ROWS) % 2, "a", "b")
         assert stratify(self.rule, table) is self.rule
@@ -123,6 +132,16 @@ class TestTime:
         boundary = ["2024-04-01 and 2024-04-15", "2024-04-15 and 2024-05-01"][2 - test_days]
         assert rule.describe_cut(frame) == f"between {boundary}"
 
+    @pytest.mark.parametrize(
+        ("rows", "fraction", "test_rows"), [(10, 0.25, 2), (10, 0.26, 3), (10, 0.34, 3), (10, 0.36, 4), (7, 0.01, 1)]
+    )
+    def test_share_of_distinct_times_is_rounded_to_the_nearest_row(self, rows, fraction, test_rows):
+        frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=rows)})
+        is_test = TimeSplit.from_table(frame, "when", "", fraction).is_test(frame)
+        # Of two equally near cuts, the earlier one has more test rows.
+        expected = test_rows + 1 if (rows, fraction) == (10, 0.25) else test_rows
+        assert is_test.sum() == expected and is_test[-expected:].all()
+
     def test_single_time_is_refused(self):
         frame = pd.DataFrame({"when": pd.to_datetime(["2024-04-01"] * 30)})
         with pytest.raises(DataError, match="all rows have the same when, 2024-04-01; expected at least two times"):
@@ -148,3 +167,15 @@ def test_columns_are_moved_out_of_a_frame_not_kept(table):
     pd.testing.assert_frame_equal(train, other[0])
     pd.testing.assert_frame_equal(test, other[1])
     assert table.shape[1] == 0 and rule.matches(*other) and not rule.matches(test, train)
+
+
+@pytest.mark.parametrize("moved", ["training row", "test row"])
+def test_rule_does_not_match_frames_with_a_row_on_the_wrong_side(table, moved):
+    rule = TimeSplit.from_table(table, "iso", "", 0.2)
+    train, test = (side.copy() for side in rule.apply(table))
+    assert rule.matches(train, test)
+    if moved == "training row":
+        test = pd.concat([test, train.head(1)], ignore_index=True)
+    else:
+        train = pd.concat([train, test.head(1)], ignore_index=True)
+    assert not rule.matches(train, test)

@@ -14,7 +14,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from lib.automl import DONE, LEADERBOARD, SearchResult
 from lib.backends.azureml import automl_metric, cost
 from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
-from lib.backends.azureml.job_errors import job_error_message
+from lib.backends.azureml.job_errors import job_error_message, seconds_between
 from lib.backends.azureml.remote_model import MARKER_FILE
 from lib.errors import MillraceError, ParameterError, StageError
 from lib.scoring.model_folder import compute_digest
@@ -249,7 +248,7 @@ def _leaderboard_row(child: Any, search_started: str | None) -> tuple:
     name = f"{algorithm} {properties.get('iteration', child.id[-4:])}"
     score = _to_float(properties.get("score"))
     outcome = f"{details.get('status', '')}: no score".lower() if math.isnan(score) else DONE
-    finished_after = _seconds_between(search_started, details.get("endTimeUtc"))
+    finished_after = seconds_between(search_started, details.get("endTimeUtc"))
     fit_seconds = _to_float(properties.get("fit_time"))
     return (name, algorithm, score, fit_seconds, finished_after, nan, nan, 0.0, outcome, child.id)
 
@@ -260,14 +259,3 @@ def _to_float(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return float("nan")
-
-
-def _seconds_between(start: str | None, end: str | None) -> float:
-    """Return the seconds between two timestamps of the run history; NaN if one is missing.
-
-    Fractions of seconds are ignored, because the run history states more digits than Python can parse.
-    """
-    if not (start and end):
-        return float("nan")
-    start_time, end_time = (datetime.fromisoformat(timestamp[:19]) for timestamp in (start, end))
-    return (end_time - start_time).total_seconds()

@@ -7,6 +7,7 @@ text of an exception. The table in `known_errors` maps them to explanations.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,6 @@ from lib.backends.azureml.known_errors import KNOWN_ERRORS, UNKNOWN_ERROR, Known
 from lib.errors import MillraceError
 
 T = TypeVar("T")
-_MAX_ATTEMPTS = 5
 _MAX_WAIT_SECONDS = 60.0
 _MAX_TEXT_LENGTH = 600
 _CLIENT_PACKAGES = ("azure", "azureml", "mlflow", "msal", "msrest", "requests", "urllib3")
@@ -76,18 +76,19 @@ def translate_known_errors(action: str) -> Iterator[None]:
         raise
 
 
-def retry(call: Callable[[], T], action: str, attempts: int = _MAX_ATTEMPTS, sleep: Callable = time.sleep) -> T:
-    """Call an idempotent function, and repeat it after transient failures.
+def retry(call: Callable[[], T], action: str, attempts: int | None = None, sleep: Callable = time.sleep) -> T:
+    """Call an idempotent function, and repeat it after failures that may pass.
 
-    The SDKs repeat single requests themselves. This function repeats the calls that fail nevertheless.
+    The SDKs repeat single requests themselves. This function repeats the calls that fail nevertheless: after seconds if
+    a service is busy, after minutes if another operation is running or Azure has no free machine.
 
     Parameters
     ----------
     call : callable
     action : str
         The action as an infinitive without "to", for the error message.
-    attempts : int
-        Maximum number of calls.
+    attempts : int, optional
+        Maximum number of calls; by default as many as the last error's kind has pauses, and one.
     sleep : callable
         Waits for a number of seconds between two calls.
 
@@ -96,27 +97,28 @@ def retry(call: Callable[[], T], action: str, attempts: int = _MAX_ATTEMPTS, sle
     MillraceError
         The translated error of the last attempt, or of the first failure that is not transient.
     """
-    for attempt in range(1, attempts + 1):
+    for attempt in itertools.count():
         try:
             return call()
         except MillraceError:
             raise
         except Exception as error:
-            if attempt == attempts or not identify_error(error).is_retryable:
+            waits = identify_error(error).waits
+            if attempt >= len(waits) or (attempts is not None and attempt + 1 >= attempts):
                 raise translate_error(error, action) from error
-            sleep(_wait_seconds(error, attempt))
+            sleep(_wait_seconds(error, waits[attempt]))
     raise AssertionError("unreachable")
 
 
-def _wait_seconds(error: BaseException, attempt: int) -> float:
-    """Return the seconds to wait before the next attempt: as ``Retry-After`` says, else an exponential backoff."""
+def _wait_seconds(error: BaseException, default_seconds: float) -> float:
+    """Return the seconds to wait before the next attempt: as ``Retry-After`` says, else the default."""
     for cause in _causes(error):
         headers = getattr(getattr(cause, "response", None), "headers", None) or {}
         try:
             return min(float(headers.get("Retry-After", "")), _MAX_WAIT_SECONDS)
         except (TypeError, ValueError):
             continue
-    return min(2.0 ** (attempt - 1), _MAX_WAIT_SECONDS)
+    return default_seconds
 
 
 def error_text(error: BaseException) -> str:

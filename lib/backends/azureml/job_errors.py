@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lib import errors
 from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY
 from lib.backends.azureml.error_translation import identify_error, retry
+from lib.backends.azureml.known_errors import TIME_LIMIT
 from lib.errors import MillraceError, StageError
 from lib.paths import display_path
 
 _LOG_TAIL_LINES = 5
+# The run history states whole seconds, and a cancellation takes a moment.
+_CLOCK_TOLERANCE_SECONDS = 2
 # Azure's message if the notebook's process failed. The end of the log follows, whose words say nothing about Azure.
 _EXIT_CODE = re.compile(r"exit(ed with)?( status)? code", re.IGNORECASE)
 
@@ -33,7 +37,12 @@ class NotebookFailed(StageError):
 
 
 def make_job_error(
-    run: Any, status: str, cell_failure: dict[str, Any] | None, message: str, executed: Path
+    run: Any,
+    status: str,
+    cell_failure: dict[str, Any] | None,
+    message: str,
+    executed: Path,
+    timeout_minutes: float,
 ) -> MillraceError:
     """Return the error for a job that did not complete.
 
@@ -48,10 +57,17 @@ def make_job_error(
         Azure's error message.
     executed : Path
         Local copy of the executed notebook, which may be missing. The log has the same name and the suffix ``.log``.
+    timeout_minutes : float
+        Time limit that the job was submitted with.
     """
     location = f"Notebook: {display_path(executed)}" if executed.is_file() else f"Job: {run.get_portal_url()}"
     if cell_failure is not None:
         return _make_cell_error(cell_failure, location)
+    if has_reached_time_limit(run, status, message, timeout_minutes):
+        return StageError(
+            f"Job {run.id} did not finish within its time limit of {timeout_minutes:g} minutes, so Azure ended it. "
+            f"Raise timeout_minutes, use fewer rows, or choose a larger machine.\n{location}"
+        )
     if status == "Canceled":
         return StageError(f"Job {run.id} {CANCELLED_EXTERNALLY}\n{location}")
     meaning = identify_error(StageError(message)).meaning
@@ -79,7 +95,45 @@ def is_transient(message: str) -> bool:
     return bool(message) and not _EXIT_CODE.search(message) and identify_error(StageError(message)).is_retryable
 
 
+def retry_pause_seconds(message: str, attempt: int) -> float:
+    """Return how long to wait before a job is submitted again, by Azure's error message and the attempt, from 1."""
+    waits = identify_error(StageError(message)).waits
+    return waits[min(attempt, len(waits)) - 1] if waits else 0.0
+
+
 def job_error_message(run: Any, status: str) -> str:
-    """Return Azure's error message for a job that did not complete."""
+    """Return Azure's error message, or its first warning, for a job that did not complete."""
     details = retry(run.get_details, f"read the error of job {run.id}")
-    return ((details.get("error") or {}).get("error") or {}).get("message") or f"the job ended as {status.lower()}"
+    message = ((details.get("error") or {}).get("error") or {}).get("message")
+    warnings = [warning.get("message") for warning in details.get("warnings") or ()]
+    return message or next(filter(None, warnings), None) or f"the job ended as {status.lower()}"
+
+
+def has_reached_time_limit(run: Any, status: str, message: str, timeout_minutes: float) -> bool:
+    """Return whether Azure ended a job at its time limit, which Azure reports as a cancellation or a failure.
+
+    The message says so, or the cancelled job ran as long as the limit.
+    """
+    if identify_error(StageError(message)).name == TIME_LIMIT:
+        return True
+    if status != "Canceled":
+        return False
+    details = retry(run.get_details, f"read the times of job {run.id}")
+    seconds = seconds_between(details.get("startTimeUtc"), details.get("endTimeUtc"))
+    return seconds >= timeout_minutes * 60 - _CLOCK_TOLERANCE_SECONDS
+
+
+def seconds_between(start: str | None, end: str | None) -> float:
+    """Return the seconds between two timestamps of the run history; NaN if one is missing.
+
+    Fractions of seconds are ignored, because the run history states more digits than Python can parse.
+
+    Examples
+    --------
+    >>> seconds_between("2026-11-30T10:00:00.1234567Z", "2026-11-30T10:01:30Z")
+    90.0
+    """
+    if not (start and end):
+        return float("nan")
+    start_time, end_time = (datetime.fromisoformat(timestamp[:19]) for timestamp in (start, end))
+    return (end_time - start_time).total_seconds()

@@ -16,7 +16,7 @@ from lib.backends.azureml import cost, environment
 from lib.backends.azureml.cancellation import TERMINAL_STATUSES, cancel_job
 from lib.backends.azureml.datasets import DATASET_URI
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
-from lib.backends.azureml.job_errors import is_transient, job_error_message, make_job_error
+from lib.backends.azureml.job_errors import is_transient, job_error_message, make_job_error, retry_pause_seconds
 from lib.backends.azureml.job_log import LOG_FILE, LogReader
 from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
 from lib.backends.azureml.snapshot import pack
@@ -98,10 +98,12 @@ class ClusterExecutor:
             if status == "Completed":
                 return
             message = "" if cell_failure else job_error_message(run, status)
-            error = make_job_error(run, status, cell_failure, message, executed)
+            error = make_job_error(run, status, cell_failure, message, executed, timeout_minutes)
             if attempt == _MAX_ATTEMPTS or not is_transient(message):
                 raise error
             report(f"{error} Submitting it again ({attempt + 1} of {_MAX_ATTEMPTS}).")
+            if cancelled.wait(retry_pause_seconds(message, attempt)):
+                raise StageError(f"Job {run.id} was not submitted again: the run was cancelled, as requested.")
 
     def _submit(self, notebook: Path, executed: Path, parameters: Mapping[str, Any], timeout_minutes: float) -> Any:
         """Submit a notebook as a job, and return the job's run."""
@@ -228,15 +230,16 @@ class ClusterExecutor:
         """
         cluster, minutes = self._clusters.name_for(self._stage), (time.monotonic() - submitted) / 60
         message = self._clusters.allocation_errors(cluster)
-        if message:
-            meaning = identify_error(StageError(message)).meaning
-            raise StageError(f"The cluster {cluster} cannot allocate a machine. {meaning} Azure says: {message}")
+        known = identify_error(StageError(message))
+        if message and not known.is_retryable:
+            raise StageError(f"The cluster {cluster} cannot allocate a machine. {known.meaning} Azure says: {message}")
         if minutes > _MAX_QUEUE_MINUTES:
             raise StageError(
                 f"Job {run.id} has waited {minutes:.0f} minutes for a machine of {cluster}, so it is cancelled. Choose "
                 "another gpu_vm_size, or vm_priority: dedicated."
             )
-        report(f"has waited {minutes:.0f} minutes for a machine of {cluster}")
+        reason = f", because {known.cause[0].lower()}{known.cause[1:]}" if message else ""
+        report(f"has waited {minutes:.0f} minutes for a machine of {cluster}{reason}")
 
     def _download_results(self, run: Any, executed: Path) -> dict[str, Any] | None:
         """Download the executed notebook and the log of a job.

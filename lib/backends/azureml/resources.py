@@ -197,12 +197,13 @@ class EndpointResources:
     def _start_and_wait(self, begin: Callable[[], Any], action: str) -> None:
         """Start a long-running operation, and wait for at most ``endpoint_timeout_seconds`` until it ends.
 
-        `begin` starts the operation and returns the SDK's poller.
+        `begin` starts the operation and returns the SDK's poller. The operation is started again after a failure that
+        may pass: an endpoint that another operation is changing, or a region without a free machine.
         """
         seconds = self._parameters.endpoint_timeout_seconds
-        # The SDK prints a dot for each poll, and messages about existing endpoints.
-        with translate_errors(action), contextlib.redirect_stdout(io.StringIO()):
-            poller = retry(begin, action)
+
+        def run() -> None:
+            poller = begin()
             poller.wait(seconds)
             if not poller.done():
                 raise EndpointError(
@@ -210,3 +211,7 @@ class EndpointResources:
                     "endpoint_timeout_seconds. The first build of an environment's image takes about 15 minutes."
                 )
             poller.result()
+
+        # The SDK prints a dot for each poll, and messages about existing endpoints.
+        with contextlib.redirect_stdout(io.StringIO()):
+            retry(run, action)

@@ -214,4 +214,6 @@ def _describe_origin(run: RunFiles) -> Iterator[Block]:
         ("Machine", ", ".join(map(str, origin.get("machine", {}).values()))),
     ]
     yield Facts([(name, value) for name, value in pairs if value])
+    if cause := run.state.get("caused_by"):
+        yield Links([(f"Started because of a verdict of monitoring: {cause['verdict']}", cause["page"])])
     yield Paragraph(f"Check that nothing has changed since: run_all.py verify {run.folder.name}")

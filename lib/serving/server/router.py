@@ -167,7 +167,11 @@ class Router(uvicorn.Server):
             log.info("Live on %s port %s.", *self.listener.getsockname()[:2])
             gc.collect()
             gc.freeze()
-            self.save_state()
+            try:
+                self.save_state()
+            except OSError:  # a full disk: without its record, nobody could find or stop this process
+                self.should_exit = True
+                raise
 
     def hand_over(self) -> None:
         """End as soon as the clients have moved to the successor, which has the listener."""

@@ -139,6 +139,7 @@ class Traffic:
         """
         if self.new is None:
             raise RequestError(409, "no_new_version", "There is no new version that traffic could go to. Deploy one.")
+        before = self.stable, self.new, self.rollout, self.watch, self._shifted_at
         if self.stable is None:
             self.stable, self.new, rollout = self.new, None, replace(rollout, percent=0, mirror=0)
             self._add_event(f"version {self.stable.version} is live")
@@ -148,7 +149,11 @@ class Traffic:
                 f"{rollout.mirror:g} % of the others"
             )
         self.rollout, self.watch, self._shifted_at = rollout, Watch(rollout), time.time()
-        self._on_change()
+        try:
+            self._on_change()
+        except OSError:  # a full disk: what the endpoint's record does not name must not become live
+            self.stable, self.new, self.rollout, self.watch, self._shifted_at = before
+            raise
 
     async def roll_back(self, reason: str, make_pool: Callable[[dict[str, Any]], WorkerPool]) -> None:
         """Give all traffic back to the version before, which is started again if it has been stopped.
