@@ -48,6 +48,7 @@ def diagnose(parameters: Parameters) -> list[Check]:
         "roles": workspace.check_roles,
         "storage": workspace.check_storage,
         "data store": workspace.check_datastore,
+        "AutoML": workspace.check_automl,
         "cluster": workspace.check_clusters,
         "quota": workspace.check_quota,
         "endpoint": workspace.check_endpoint,
@@ -162,6 +163,24 @@ class _WorkspaceChecks:
         first_file = next(iter(client.list_blob_names(results_per_page=1)), None)
         content = "has files" if first_file else "is empty"
         return Check("data store", f"{container} {content}, and this identity may list them")
+
+    def check_automl(self) -> Iterable[Check]:
+        """If AutoML is to run, compare the access to the data store with what AutoML of SDK version 1 supports.
+
+        https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-data-access?view=azureml-api-1
+        """
+        if not self._parameters.automl:
+            return
+        name = self._parameters.datastore
+        if self._datastore.is_keyless:
+            yield Check(
+                "AutoML",
+                f"{name}: has no key, and Microsoft does not support AutoML of SDK version 1 on such a data store. Set "
+                "automl to false and name training_functions, or run AutoML on this machine (backend: local).",
+                ok=False,
+            )
+        else:
+            yield Check("AutoML", f"{name}: has a key, as AutoML of SDK version 1 needs")
 
     def check_clusters(self) -> Iterable[Check]:
         """Compare the clusters with the parameters."""

@@ -74,7 +74,7 @@ JOB_ERRORS = (
         r"identity[- ]based (data )?access.*(not supported|AutoML)|credential-?less.*(not supported|AutoML)",
         (),
         "AutoML of SDK version 1 does not support a datastore without a key.",
-        "Set automl: false and name training_functions, or give the datastore a key of its own.",
+        "Set automl: false and name training_functions, or run AutoML on this machine (backend: local).",
         InputError,
     ),
     KnownError(
