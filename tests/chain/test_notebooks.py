@@ -255,6 +255,7 @@ def test_every_parameter_reaches_a_stage_or_the_chain_itself():
         "notify",
         "signing_key",
         "stages",
+        "on_verdict",
     }
     assert BASE.keys() - read_by_stages - AZURE.keys() - set(COMMON) == read_by_the_chain
 
