@@ -7,12 +7,15 @@ import hashlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 _CODE_SUFFIXES = (".py", ".html", ".js", ".css")
+_END_SECONDS = 5  # between the end of a process's connections and the end of the process
+_POLL_SECONDS = 0.02
 
 
 def start(command: Sequence[str], folder: Path, log: Path, variables: Mapping[str, str], files: Sequence[int]) -> int:
@@ -69,6 +72,29 @@ def find(pid: int | None, word: str) -> psutil.Process | None:
         return process
     except psutil.Error:
         return None
+
+
+def describe_end(pid: int | None) -> str:
+    """Return how a process that this process started has ended; empty if it still runs, or another one started it.
+
+    Examples
+    --------
+    >>> import sys
+    >>> child = subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+    >>> describe_end(child.pid)
+    'killed by SIGKILL'
+    """
+    deadline = time.monotonic() + _END_SECONDS
+    while pid is not None and time.monotonic() < deadline:
+        try:
+            ended_pid, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if ended_pid:
+            exit_code = os.waitstatus_to_exitcode(status)
+            return f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+        time.sleep(_POLL_SECONDS)
+    return ""
 
 
 def end(process: psutil.Process, timeout_seconds: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import EndpointError
+from lib.serving import process
 
 MAX_LINE_BYTES = 2**20
 
@@ -22,9 +23,12 @@ class ControlClient:
         Path of the router's control socket.
     timeout_seconds : float
         Time limit of a command.
+    pid : int, optional
+        Process id of the router, if this process started it. Errors then say how it ended.
     """
 
-    def __init__(self, path: str, timeout_seconds: float = 60):
+    def __init__(self, path: str, timeout_seconds: float = 60, pid: int | None = None):
+        self._pid = pid
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.settimeout(timeout_seconds)
         try:
@@ -56,10 +60,14 @@ class ControlClient:
             raise EndpointError(f"did not answer within {self._connection.gettimeout():g} seconds") from None
         except ConnectionError:
             line = b""
-        reply = json.loads(line) if line else {"error": "the endpoint's process ended"}
+        reply = json.loads(line) if line else {"error": self._describe_end()}
         if "error" in reply:
             raise EndpointError(reply["error"])
         return reply
+
+    def _describe_end(self) -> str:
+        how = process.describe_end(self._pid)
+        return f"the endpoint's process ended ({how})" if how else "the endpoint's process ended"
 
     def take_listener(self) -> socket.socket:
         """Return the router's public socket, which it continues to use itself."""

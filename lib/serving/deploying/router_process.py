@@ -77,8 +77,8 @@ def connect(
         if listener is None:
             assert outdated is not None, "without a listener, a router is running"
             listener = stack.enter_context(outdated.take_listener())
-        control = _start_router(folder, name, listener)
-        current = stack.enter_context(ControlClient(control, timeout_seconds))
+        control, pid = _start_router(folder, name, listener)
+        current = stack.enter_context(ControlClient(control, timeout_seconds, pid))
         if outdated is not None and _can_take_over(folder, record):
             current.command("start", **{**request, **describe_restart(leading_version(record))})
             current.command("shift", percent=100)
@@ -115,12 +115,12 @@ def _can_take_over(folder: Path, record: Mapping[str, Any]) -> bool:
     return True
 
 
-def _start_router(folder: Path, name: str, listener: socket.socket) -> str:
-    """Start a router, and return the path of its control socket."""
+def _start_router(folder: Path, name: str, listener: socket.socket) -> tuple[str, int]:
+    """Start a router, and return the path of its control socket and its process id."""
     with make_control_socket() as control:
         descriptors = [control.fileno(), listener.fileno()]
         command = [sys.executable, "-m", "lib.serving.server.router", str(folder), "--name", name]
         command += ["--control", str(descriptors[0]), "--listener", str(descriptors[1])]
         variables = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        process.start(command, folder, folder / LOG, variables, descriptors)
-        return control.getsockname()
+        pid = process.start(command, folder, folder / LOG, variables, descriptors)
+        return control.getsockname(), pid
