@@ -53,13 +53,15 @@ class ControlServer:
         self._router = router
         self._connections: set[asyncio.StreamWriter] = set()
         self._path: str | None = None
+        self._server: asyncio.AbstractServer | None = None
         self._started_at = time.monotonic()
         self._was_connected = False
 
     async def start(self, listening: socket.socket) -> None:
         """Accept connections."""
         self._path = listening.getsockname()
-        await asyncio.start_unix_server(self._serve, sock=listening, limit=MAX_LINE_BYTES)
+        # Keep the server: uvloop closes the socket of a server that is garbage collected.
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=MAX_LINE_BYTES)
 
     @property
     def is_abandoned(self) -> bool:
