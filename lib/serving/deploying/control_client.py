@@ -67,7 +67,7 @@ class ControlClient:
 
     def _describe_end(self) -> str:
         how = process.describe_end(self._pid)
-        return f"the endpoint's process ended ({how})" if how else "the endpoint's process ended"
+        return f"the endpoint's process ended ({how})" if how else "the connection to the endpoint's process was lost"
 
     def take_listener(self) -> socket.socket:
         """Return the router's public socket, which it continues to use itself."""
