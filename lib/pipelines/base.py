@@ -181,7 +181,7 @@ class BasePipeline(StageBookkeeping):
 
         The raw table lacks the index columns and the ``drop_columns``. Derive the target, join other tables and remove
         leaks here; the result must have one row per prediction. Steps that an endpoint must repeat for every request
-        belong in the training function's pipeline instead.
+        belong in the features or in the training function's pipeline instead.
         """
         return frame
 

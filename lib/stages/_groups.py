@@ -31,7 +31,7 @@ def score_test_groups(best: Contender, comparison: Comparison, parameters: Param
     best : Contender
     comparison : Comparison
     parameters : Parameters
-        ``groups``, ``target_column`` and ``task``.
+        ``groups``, ``target_column``, ``task``, ``primary_metric`` and ``metrics``.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def score_test_groups(best: Contender, comparison: Comparison, parameters: Param
     where = "the test rows (groups); run preprocess again if the parameter is new"
     columns = pd.DataFrame({name: frames.get_column(rows, name, where=where) for name in parameters.groups})
     truth = test[parameters.target_column].to_numpy()
-    return score_groups(truth, best.predictions, columns, metrics.for_task(parameters.task))
+    return score_groups(truth, best.predictions, columns, metrics.for_task(parameters.task, parameters.own_metrics))
 
 
 def show_groups(best: Contender, comparison: Comparison, parameters: Parameters) -> tuple[Display, ...]:
