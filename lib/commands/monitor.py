@@ -211,5 +211,5 @@ def _write_page(executed: Path) -> Path:
     from lib.evidence.report.notebook_page import render_notebook
 
     path = executed.with_suffix(".html")
-    path.write_text(render_notebook(executed), encoding="utf-8")
+    path.write_text(render_notebook(executed, has_report=False), encoding="utf-8")
     return path
