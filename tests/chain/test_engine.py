@@ -14,7 +14,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from lib import outputs
-from lib.chain import engine, forking
+from lib.chain import engine, forking, kernel_pool
 from lib.chain.engine import AtomicFileHandler, WrappingTranslator
 from lib.paths import ROOT
 from tests.chain.small_notebooks import code_of, errors_of, notebook
@@ -55,7 +55,7 @@ class TestExecute:
 
     @pytest.mark.skipif(not forking.is_available(), reason="kernels are forked on Linux only")
     def test_new_process_replaces_a_kernel_that_does_not_start(self, written, tmp_path, monkeypatch, capfd):
-        monkeypatch.setattr(forking.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
+        monkeypatch.setattr(kernel_pool.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
         engine.execute(written(outputs="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
         assert outputs.read(str(tmp_path / "out.ipynb")) == {"answer": 42}
         assert "Starting a new process instead" in capfd.readouterr().err
