@@ -3,8 +3,8 @@
 ``python -m benchmarks.covariate_loss FOLDER``: FOLDER is ``nannyml/datasets/data`` of the unpacked wheel of NannyML
 0.13.1. The rows of each binary table are divided: one half is the reference, and windows of 2,000 rows are drawn from
 the other one. Their weights grow exponentially in one column, so strongly that the ROC AUC of the weighted half is .03
-lower: the relation between columns and target stays the same. A loss is found if the verdict of monitoring is *act*; the
-table also has the mean error of the estimate, and how often it is at least half of the loss below the promise.
+lower: the relation between columns and target stays the same. A loss is found if the verdict of monitoring is *act*.
+The table also has the mean error of the estimate, and how often it is at least half of the loss below the promise.
 """
 
 import datetime

@@ -186,7 +186,8 @@ class SimulatedUseCase:
         count = sum(answer.is_success for answer in answers)
         self.sent_rows += count
         self.timeline.did(f"Sent {format_count(len(rows), 'request')}: {text}")
-        self.timeline.saw(f"Answered {count} of them. A week passes.")
+        days = self.parameters.monitor_window_days
+        self.timeline.saw(f"Answered {count} of them. {format_count(days, 'day')} pass.")
         self.wait_for_log(self.sent_rows)
         history = self.backend_data / MONITORING / "history.json"
         move_back(self.request_log, history, self.parameters.monitor_window_days)
