@@ -41,8 +41,10 @@ def execute(options: argparse.Namespace) -> int:
     """Simulate a scenario; return 0 if all promises held, else `BROKEN_PROMISE`."""
     parameters = _arguments.load_parameters(options)
     scenario = scenarios.load(options.scenario)
+    if options.scratch and hasattr(scenario, "SPARE_MEGABYTES"):
+        raise ParameterError(f"--scratch: the copy of {options.scenario} is on a disk in memory and cannot be kept.")
     report_folder = _make_report_folder(options.out, options.scenario, parameters)
-    with _scratch_folder(options.scratch, scenario) as folder:
+    with _scratch_folder(options.scratch, scenario, parameters) as folder:
         return _simulate(options.scenario, scenario, parameters, folder, report_folder)
 
 
@@ -85,9 +87,10 @@ def _make_report_folder(out: str | None, scenario: str, parameters: Parameters) 
 
 
 @contextlib.contextmanager
-def _scratch_folder(scratch: str | None, scenario: Scenario) -> Iterator[Path]:
+def _scratch_folder(scratch: str | None, scenario: Scenario, parameters: Parameters) -> Iterator[Path]:
     """Yield an empty folder for the copy, on a small disk if the scenario needs one."""
     from lib.simulation.faults import small_disk
+    from lib.simulation.workspace_copy import measure_copy
 
     with contextlib.ExitStack() as stack:
         if scratch:
@@ -95,8 +98,9 @@ def _scratch_folder(scratch: str | None, scenario: Scenario) -> Iterator[Path]:
             _make_empty_folder(folder, "--scratch")
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simulate-")))
-        if megabytes := getattr(scenario, "DISK_MEGABYTES", 0):
-            stack.enter_context(small_disk(folder, megabytes))
+        if spare_megabytes := getattr(scenario, "SPARE_MEGABYTES", 0):
+            # A run writes about as much as the workspace has already.
+            stack.enter_context(small_disk(folder, spare_megabytes + 2 * measure_copy(parameters) // 2**20))
         yield folder
 
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lib import backends
@@ -112,6 +113,12 @@ class SimulatedUseCase:
     def served(self) -> ServedModel:
         """The champion, as monitoring sees it."""
         return ServedModel(self.backend, self.champion, self.parameters)
+
+    @cached_property
+    def test_rows(self) -> tuple[pd.DataFrame, np.ndarray]:
+        """The test rows of the champion with the columns that requests have, and their true values."""
+        rows, truth = self.served.test_rows
+        return rows[self.served.columns], truth
 
     @cached_property
     def inputs(self) -> ModelInputs:

@@ -62,12 +62,21 @@ def make_copy(parameters: Parameters, folder: Path) -> Parameters:
         "request_log": True,
         "on_verdict": "tell",
         "labels": {},
+        "retries": {},
         "notify": {},
         "signing_key": "",
     }
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     (folder / "parameters.yaml").write_text(text, encoding="utf-8")
     return Parameters(values)
+
+
+def measure_copy(parameters: Parameters) -> int:
+    """Return the size of what `make_copy` copies, in bytes."""
+    workspace = resolve(parameters.workspace)
+    folders = [workspace / parent / parameters.name for parent in ("artifacts", "data")]
+    files = [workspace / "mlflow.db", *(path for folder in folders for path in folder.rglob("*"))]
+    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def _copy_database(workspace: Path, copy: Path) -> None:

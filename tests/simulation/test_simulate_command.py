@@ -151,6 +151,12 @@ def test_folders_with_files_are_refused(with_champion, simulate_in, tmp_path, ca
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"]
 
 
+def test_a_copy_in_memory_cannot_be_kept(with_champion, simulate_in, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scenarios, "load", lambda name: SimpleNamespace(SPARE_MEGABYTES=1))
+    assert simulate_in(with_champion, "--scratch", str(tmp_path / "kept")) == 2
+    assert "is on a disk in memory and cannot be kept" in capsys.readouterr().err
+
+
 def test_without_a_champion_or_a_workspace_nothing_is_simulated(trained, simulate_in, tmp_path, capsys):
     assert simulate_in(trained) == 2
     assert "has the tag production" in capsys.readouterr().err

@@ -24,8 +24,8 @@ class Scenario(Protocol):
 
     DESCRIPTION: str
     run: Callable[[SimulatedUseCase], None]
-    # Size of the disk in memory that the copy needs; absent without one.
-    DISK_MEGABYTES: int
+    # The copy is on a small disk in memory, with this much space beside twice the copy; absent without such a disk.
+    SPARE_MEGABYTES: int
 
 
 def load(name: str) -> Scenario:

@@ -27,7 +27,7 @@ _QUIET_WEEKS, _BAD_WEEKS = 2, 2
 
 def run(use_case: SimulatedUseCase) -> None:
     """Send bad requests one by one, then weeks with missing and unknown values."""
-    rows, _ = use_case.served.test_rows
+    rows, _ = use_case.test_rows
     references = use_case.served.make_references()
     columns = use_case.inputs.logged
     numbers, categories = (list_used_columns(references, columns, kind) for kind in (NUMBER, CATEGORY))

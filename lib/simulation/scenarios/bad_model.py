@@ -75,7 +75,7 @@ def _mix_up_training_rows(use_case: SimulatedUseCase) -> None:
 
 def _deploy_failing_model(use_case: SimulatedUseCase) -> None:
     timeline, champion, endpoint = use_case.timeline, use_case.champion, use_case.endpoint
-    rows, _ = use_case.served.test_rows
+    rows, _ = use_case.test_rows
     model_folder = use_case.backend.tracking.model_folder(champion.source, champion.sha256)
     failing = use_case.folder / "failing-model"
     make_failing_copy(model_folder, failing)

@@ -18,7 +18,7 @@ _WEEKS = 3
 
 def run(use_case: SimulatedUseCase) -> None:
     """Serve weeks without and with a drift, and look after each kind."""
-    rows, _ = use_case.served.test_rows
+    rows, _ = use_case.test_rows
     column, kind = _choose_column(use_case)
     use_case.deploy()
     for week in range(_WEEKS):

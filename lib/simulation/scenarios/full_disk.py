@@ -13,13 +13,13 @@ DESCRIPTION = (
     "The copy is on a small disk, which is filled while the endpoint answers requests. The chain is started on the "
     "full disk. Then the disk is freed."
 )
-DISK_MEGABYTES = 600
+SPARE_MEGABYTES = 400
 _REQUESTS = 100
 
 
 def run(use_case: SimulatedUseCase) -> None:
     """Fill the disk, send requests, start the chain, free the disk, and check what happened."""
-    rows, _ = use_case.served.test_rows
+    rows, _ = use_case.test_rows
     use_case.deploy()
     timeline = use_case.timeline
     with contextlib.closing(use_case.new_client()) as client:

@@ -23,7 +23,7 @@ DESCRIPTION = (
 
 def run(use_case: SimulatedUseCase) -> None:
     """Kill a kernel in a run of the chain, resume the run, and check record, resumption and endpoint."""
-    rows, _ = use_case.served.test_rows
+    rows, _ = use_case.test_rows
     use_case.deploy()
     endpoint = use_case.endpoint
     load = SteadyLoad(endpoint.status().url, make_bodies(rows.head(1))[0].encode(), lambda name: endpoint.key(), 1)

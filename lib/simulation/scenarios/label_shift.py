@@ -21,7 +21,7 @@ _WEEKS, _FIRST_CHANGED = 6, 3
 
 def run(use_case: SimulatedUseCase) -> None:
     """Serve weeks, look without labels, and then with them."""
-    rows, truth = use_case.served.test_rows
+    rows, truth = use_case.test_rows
     by_row = pd.Series(truth, index=rows.index)
     use_case.deploy()
     labels = []

@@ -19,7 +19,7 @@ DESCRIPTION = (
 
 def run(use_case: SimulatedUseCase) -> None:
     """Kill each worker once under traffic, and wait for its replacement."""
-    rows, _ = use_case.served.test_rows
+    rows, _ = use_case.test_rows
     use_case.deploy()
     endpoint, timeline = use_case.endpoint, use_case.timeline
     load = SteadyLoad(endpoint.status().url, make_bodies(rows.head(1))[0].encode(), lambda name: endpoint.key())
