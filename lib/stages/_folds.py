@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib import metrics
+from lib.errors import DataError
 from lib.evaluation.folds import FoldRows
 from lib.evaluation.out_of_fold import fit_rows
 from lib.metrics import Metric, Predictions
@@ -72,10 +74,16 @@ def cross_validate(
 
 
 def score_folds(folds: Sequence[Fold], y: pd.Series, task: str, own: Sequence[Metric] = ()) -> pd.DataFrame:
-    """Return a row for each fold with its score by every metric of the task, and by the customer's own metrics."""
-    return pd.DataFrame(
-        [
-            {metric.name: metric.score(y.iloc[fold.rows], fold.predictions) for metric in metrics.for_task(task, own)}
-            for fold in folds
-        ]
-    )
+    """Return a row for each fold with its score by every metric of the task, and by the customer's own metrics.
+
+    A score that is undefined on a fold, such as the ROC AUC of one class, is NaN.
+    """
+    known_metrics = metrics.for_task(task, own)
+    return pd.DataFrame([{metric.name: _score(metric, y, fold) for metric in known_metrics} for fold in folds])
+
+
+def _score(metric: Metric, y: pd.Series, fold: Fold) -> float:
+    try:
+        return metric.score(y.iloc[fold.rows], fold.predictions)
+    except DataError:
+        return math.nan

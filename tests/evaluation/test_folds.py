@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from lib.evaluation.folds import make_complete_folds
+from lib.metrics import Predictions
+from lib.stages._folds import Fold, score_folds
 
 ROWS = 120
 LABELS = pd.Series(np.where(np.arange(ROWS) % 3, "a", "b"))
@@ -40,3 +42,15 @@ def test_classes_have_their_shares_in_each_fold(is_repeated):
 def test_one_common_class_has_no_folds():
     y = pd.Series(["a"] * (ROWS - 2) + ["rare"] * 2)
     assert make_complete_folds(pd.DataFrame({"size": range(ROWS)}), y, None, "binary", seed=0, fold_count=5) == []
+
+
+def test_score_that_is_undefined_on_a_fold_is_missing():
+    """After a split by time, the rows of a fold may have one class."""
+    y = pd.Series(["no"] * 4 + ["yes", "no"])
+    probabilities = np.column_stack([np.full(4, 0.6), np.full(4, 0.4)])
+    folds = [
+        Fold(rows, Predictions(y.to_numpy()[rows], probabilities[: len(rows)], np.array(["no", "yes"]), "yes"))
+        for rows in (np.arange(4), np.array([4, 5]))
+    ]
+    scores = score_folds(folds, y, "binary")["roc_auc"]
+    assert np.isnan(scores[0]) and scores[1] == 0.5
