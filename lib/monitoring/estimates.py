@@ -8,9 +8,9 @@ Regression: errors are drawn from those of the reference rows, relative to a mod
 way, times the loss that the model expects for each row.
 
 The interval contains the realised metric with 95 % if the relation between rows and target is the same as in the
-reference. Its deviation has three parts: of true values drawn from the same distributions, of bootstrap samples of the
-reference rows, and of the model. The last part is the difference from a second estimate, whose model knows the
-predictions alone and no column: where rows are unlike the reference, the two extrapolate differently.
+reference. Its deviation has four parts: of true values drawn from the same distributions; of bootstrap samples of the
+reference rows; the difference from a second estimate, whose model knows the predictions alone and no column; and, as
+far as the density ratio cannot be trusted, the error of extrapolation (`lib.monitoring.extrapolation`).
 **A change of that relation, concept drift, cannot be seen without labels.**
 
 Sources: Guillory et al., "Predicting with confidence on unseen distributions", ICCV 2021; Białek et al., "Estimating
@@ -32,6 +32,7 @@ from lib.metrics import Metric, Predictions
 from lib.monitoring.class_model import ClassModel
 from lib.monitoring.density_ratio import DensityRatio, estimate_density_ratio
 from lib.monitoring.error_model import ErrorModel
+from lib.monitoring.extrapolation import measure_extrapolation
 from lib.monitoring.row_encoding import fit_encoding
 from lib.monitoring.scores import Interval
 
@@ -121,7 +122,31 @@ class ScoreEstimator:
             scores.append(self._score(predictions.class_names, codes, predictions))
         deviations = (np.nanstd(scores) if np.isfinite(scores).any() else np.nan, self._reference_deviation)
         second = self._classes_by_prediction.predict(columns[:, :0], predictions.class_probabilities)
-        return _to_interval(value, *deviations, abs(value - self._expect(predictions, second)))
+        disagreement = abs(value - self._expect(predictions, second))
+        return _to_interval(value, *deviations, disagreement, self._measure_extrapolation(ratio))
+
+    def _measure_extrapolation(self, ratio: DensityRatio) -> float:
+        """Return the error of estimates of reference rows from others that resemble the window more, or less."""
+        measure = self._miss_errors if self._predictions.probabilities is None else self._miss_classes
+        doubt = 1 - ratio.trust
+        return doubt * measure_extrapolation(ratio.weights, measure, self._random) if doubt > 0 else 0.0
+
+    def _miss_classes(self, known: np.ndarray, block: np.ndarray) -> float:
+        """Return the expected minus the realised metric of a block, with a model that knows other rows."""
+        probabilities = self._predictions.class_probabilities
+        is_category = self._encoding.is_category
+        model = ClassModel(self._columns[known], is_category, probabilities[known], self._codes[known], self._seed)
+        predictions = self._predictions.select(block)
+        expected = self._expect(predictions, model.predict(self._columns[block], probabilities[block]))
+        return expected - self._score(predictions.class_names, self._codes[block], predictions)
+
+    def _miss_errors(self, known: np.ndarray, block: np.ndarray) -> float:
+        """Return the expected minus the realised metric of a block, with a model of the loss of other rows."""
+        labels, is_category = self._predictions.labels, self._encoding.is_category
+        model = ErrorModel(self._columns[known], is_category, labels[known], self._truth[known], self._seed)
+        predictions = self._predictions.select(block)
+        scores = self._draw_scores(model, self._columns[block], predictions, np.ones(len(known)))
+        return float(np.mean(scores)) - float(self._metric.score(self._truth[block], predictions))
 
     @cached_property
     def _reference_deviation(self) -> float:
@@ -171,7 +196,8 @@ class ScoreEstimator:
         scores = self._draw_scores(self._errors, columns, predictions, weights)
         second = self._draw_scores(self._errors_by_prediction, columns[:, :0], predictions, np.ones(len(weights)))
         value = float(np.mean(scores))
-        return _to_interval(value, float(np.std(scores)), abs(value - float(np.mean(second))))
+        disagreement = abs(value - float(np.mean(second)))
+        return _to_interval(value, float(np.std(scores)), disagreement, self._measure_extrapolation(ratio))
 
     def _draw_scores(
         self, errors: ErrorModel, columns: np.ndarray, predictions: Predictions, weights: np.ndarray
