@@ -120,10 +120,11 @@ class ScoreEstimator:
         for _ in range(_DRAWS):
             codes = _draw_codes(calibrated, self._random)
             scores.append(self._score(predictions.class_names, codes, predictions))
-        deviations = (np.nanstd(scores) if np.isfinite(scores).any() else np.nan, self._reference_deviation)
+        sampling = float(np.nanstd(scores)) if np.isfinite(scores).any() else float("nan")
         second = self._classes_by_prediction.predict(columns[:, :0], predictions.class_probabilities)
         disagreement = abs(value - self._expect(predictions, second))
-        return _to_interval(value, *deviations, disagreement, self._measure_extrapolation(ratio))
+        parts = (sampling, self._reference_deviation, disagreement, self._measure_extrapolation(ratio))
+        return _to_interval(value, *parts)
 
     def _measure_extrapolation(self, ratio: DensityRatio) -> float:
         """Return the error of estimates of reference rows from others that resemble the window more, or less."""
