@@ -30,7 +30,7 @@ def run_example(example: str, seed: int, folder: Path) -> Path:
     }
     assignments = [option for name, value in values.items() for option in ("-p", f"{name}={value}")]
     call(["--params", f"parameters/{example}.yaml", "--to", "evaluate", *assignments])
-    (run,) = (folder / "runs").iterdir()
+    (run,) = filter(Path.is_dir, (folder / "runs").iterdir())
     return run
 
 
