@@ -13,7 +13,7 @@ from lib.backends.base import Check
 from lib.paths import ROOT
 
 # The packages that each value of azure_sdk needs.
-_PACKAGES = {"v2": ("azure-ai-ml", "azureml-mlflow", "mlflow")}
+_PACKAGES: dict[str, tuple[str, ...]] = {"v2": ("azure-ai-ml", "azureml-mlflow", "mlflow")}
 _PACKAGES["v1"] = (*_PACKAGES["v2"], "azureml-core", "azureml-train-automl-client", "azureml-dataset-runtime")
 _CLOCK_URL = "https://management.azure.com/metadata/endpoints?api-version=2019-05-01"
 _MAX_CLOCK_SKEW_SECONDS = 240  # Azure rejects tokens at a skew of five minutes
