@@ -284,6 +284,14 @@ def test_a_concurrent_promotion_is_refused(client, name, three):
     assert three.production().version == "2"
 
 
+def test_a_first_promotion_is_refused_if_another_run_promoted_first(client, name, three):
+    with pytest.raises(StageError, match="another run changed the production version from none to 1"):
+        three.promote("2", expected_current=None)
+    client.delete_model_version(name, "1")
+    three.promote("2", expected_current=None)
+    assert three.production().version == "2"
+
+
 def test_deleting_the_production_version_leaves_none(client, name, three):
     client.delete_model_version(name, "1")
     assert three.production() is None
