@@ -94,7 +94,7 @@ def test_serverless_compute_needs_version_2(sdk, is_refused):
 
 
 class TestEnvironment:
-    def test_gpu_machines_get_xgboost_with_cuda(self):
+    def test_gpu_machines_get_xgboost_with_cuda(self, custom):
         cpu, gpu = (
             environment.conda_specification("Standard_DS3_v2"),
             environment.conda_specification("Standard_NC4as_T4_v3"),
