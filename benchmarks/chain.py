@@ -86,7 +86,7 @@ def _print_chain(seconds: dict[str, list[float]], options: argparse.Namespace) -
 
 def _idle_notebooks(folder: Path, count: int = 10) -> list[float]:
     """Return the overhead in seconds of notebooks that sleep for 2 s in forked kernels."""
-    from lib.chain import engine, forking
+    from lib.chain import engine, kernel_pool
 
     sleep = "import time\nfrom lib.pipelines import get_pipeline\ntime.sleep(2)"
     cells = [("nothing: int = 0  # a parameter", ["parameters"]), (sleep, [])]
@@ -110,12 +110,12 @@ def _idle_notebooks(folder: Path, count: int = 10) -> list[float]:
     }
     notebook.write_text(json.dumps(content))
     seconds = []
-    forking.kernels.prepare(1)
+    kernel_pool.kernels.prepare(1)
     for _ in range(count + 1):
         started = time.perf_counter()
         engine.execute(notebook, folder / "slept.ipynb", {"nothing": 1}, ROOT)
         seconds.append(time.perf_counter() - started - 2)
-    forking.kernels.close()
+    kernel_pool.kernels.close()
     return seconds[1:]  # the first one waits for the imports
 
 

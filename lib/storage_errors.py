@@ -23,6 +23,16 @@ _FULL = "There is no space left. Delete files or choose another folder, and run 
 _READ_ONLY = (
     "This user may not write there. Change the permissions of the file and its folder, or choose another folder."
 )
+_DENIED = (
+    "This user may not read or write there. Change the permissions of the file and its folder, or choose another "
+    "folder."
+)
+_TOO_LARGE = (
+    "The file would become larger than the file system or this user's limit allows. Raise the limit (ulimit -f), or "
+    "choose another folder, and run again."
+)
+_TOO_LONG = "The path is too long for the file system. Choose a folder with a shorter path, and run again."
+_TOO_MANY = "Too many files are open. Close other programs or raise the limit (ulimit -n), and run again."
 _BROKEN = "The disk or the network drive does not work reliably. Check it, or choose another folder."
 
 # SQLite's messages: https://www.sqlite.org/rescode.html
@@ -36,9 +46,17 @@ _SQLITE_MEANINGS = (
 _SYSTEM_MEANINGS = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
+    errno.EFBIG: _TOO_LARGE,
     errno.EROFS: _READ_ONLY,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ENAMETOOLONG: _TOO_LONG,
+    errno.EMFILE: _TOO_MANY,
+    errno.ENFILE: _TOO_MANY,
     errno.EIO: _BROKEN,
 }
+# Errors that concern storage only if they name a file; a port or a signal may be refused, too.
+_ONLY_WITH_FILE = (errno.EACCES, errno.EPERM)
 
 
 def explain(error: BaseException) -> str:
@@ -62,6 +80,8 @@ def explain(error: BaseException) -> str:
                 if re.search(pattern, str(cause), re.IGNORECASE):
                     return f"The database cannot be used ({cause}). {meaning}"
         elif isinstance(cause, OSError) and cause.errno in _SYSTEM_MEANINGS:
+            if cause.errno in _ONLY_WITH_FILE and not cause.filename:
+                continue
             place = cause.filename or "A file"
             return f"{place} cannot be used ({cause.strerror}). {_SYSTEM_MEANINGS[cause.errno]}"
     return ""

@@ -43,7 +43,8 @@ def protect_standard_streams() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+            null_device = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+            os.set_inheritable(null_device, True)  # otherwise kernels would start with a closed stream
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if stream is None or (stream is getattr(sys, f"__{name}__") and not isinstance(stream, TolerantStream)):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lib import catalogue, extensions, metrics, pipelines, training
+from lib import automl, catalogue, extensions, metrics, pipelines, training
 from lib.backends import model_code, model_files
 from lib.backends.azureml import snapshot
 from lib.chain import fingerprint, notebooks, used_code
@@ -184,7 +184,8 @@ class TestInstalledPackages:
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-models\nVersion: 1.2\n")
         (info / "entry_points.txt").write_text(
             "[millrace.training]\nacme = acme.models:fit\nlinear2 = acme.gone\n\n"
-            "[millrace.pipelines]\nmall = acme.shops:Mall\n"
+            "[millrace.pipelines]\nmall = acme.shops:Mall\n\n"
+            "[millrace.automl]\ntwins = acme.models:fit\n\n[millrace.features]\nsums = acme.models\n"
         )
         monkeypatch.syspath_prepend(site)
         extensions._read_entry_points.cache_clear()
@@ -197,6 +198,8 @@ class TestInstalledPackages:
         assert training.get("acme")(X, Y, REQUEST) == 2
         pipeline = pipelines.get_pipeline(**parameters_for(workspace, pipeline="mall"))
         assert type(pipeline).__name__ == "Mall" and pipeline._pipeline_name() == "mall"
+        assert automl.get("twins")(X, Y, REQUEST) == 2
+        assert catalogue.names("lib.features") == ["sums"]
 
     def test_fault_names_the_package(self, installed):
         with pytest.raises(CodeError, match="acme.gone of the installed package acme-models 1.2"):
@@ -210,6 +213,33 @@ class TestInstalledPackages:
     def test_version_is_part_of_the_fingerprint(self, installed):
         packages = used_code.find_used_code("train", {"pipeline": "base", "training_function": "acme"}).packages
         assert packages == {"the installed package of acme": "acme-models 1.2"}
+
+
+class TestSearchEngine:
+    ENGINE = """
+        def search(X, y, X_test, request, report):
+            report("searching")
+            return len(X)
+    """
+
+    @pytest.fixture
+    def use_case(self, custom):
+        custom.write("automl/lucky.py", self.ENGINE)
+        return ["automl=true", "automl_engine=lucky"]
+
+    def test_engine_is_found_by_name(self, use_case):
+        assert automl.get("lucky")(X, Y, X, None, print) == len(X)
+
+    def test_engine_without_its_function_is_reported_before_a_kernel_starts(self, use_case, custom):
+        custom.write("automl/lucky.py", self.ENGINE.replace("search(", "find("))
+        assert any("lucky.py defines no function search(X, y" in fault for fault in faults_of(*use_case))
+        with pytest.raises(CodeError, match="lucky.py defines no search"):
+            automl.get("lucky")
+
+    @pytest.mark.parametrize(("stage", "files"), [("automl", ["lucky.py"]), ("train", []), ("evaluate", [])])
+    def test_edit_reruns_the_search_alone(self, use_case, stage, files):
+        used = used_code.find_used_code(stage, {"pipeline": "base", "automl_engine": "lucky"})
+        assert [file.name for file in used.files] == files
 
 
 class TestTravel:

@@ -213,6 +213,15 @@ def test_every_command_is_documented():
     assert missing == []
 
 
+def test_outputs_that_own_stages_read_are_those_of_the_notebooks():
+    documented = read_table("docs/customise.md", "published by")
+    outputs = {notebook.stage: [f"`{name}`" for name in notebook.outputs] for notebook in read_all()}
+    by_row = {row: [outputs[stage] for stage in row.split(", ")] for row in documented}
+    for row, text in documented.items():
+        assert all(text.split(", ") == names for names in by_row[row]), row
+    assert {stage for row in documented for stage in row.split(", ")} == {name for name in outputs if outputs[name]}
+
+
 def test_help_lists_every_documented_option():
     lines = re.findall(r"^python run_all\.py (?:(\w+) )?(.*--.*)$", PAGES["docs/cli.md"], flags=re.MULTILINE)
     assert len(lines) > 5

@@ -85,7 +85,16 @@ def test_a_fault_wrapped_by_sqlalchemy_and_mlflow_is_explained(database):
 
 @pytest.mark.parametrize(
     ("number", "meaning"),
-    [(errno.ENOSPC, "no space left"), (errno.EROFS, "may not write"), (errno.EIO, "does not work reliably")],
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EROFS, "may not write"),
+        (errno.EACCES, "may not read or write"),
+        (errno.EPERM, "may not read or write"),
+        (errno.ENAMETOOLONG, "shorter path"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EIO, "does not work reliably"),
+    ],
 )
 def test_a_command_ends_with_one_sentence_on_a_disk_error(monkeypatch, capsys, number, meaning):
     def fail(arguments):
@@ -97,7 +106,15 @@ def test_a_command_ends_with_one_sentence_on_a_disk_error(monkeypatch, capsys, n
     assert line.startswith("run_all.py: runs/a/run.json cannot be used") and meaning in line
 
 
-@pytest.mark.parametrize("error", [ValueError("7"), FileNotFoundError(2, "No such file", "a"), DataError("no rows")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("7"),
+        FileNotFoundError(2, "No such file", "a"),
+        PermissionError(errno.EACCES, "Permission denied"),  # of a port or a signal: it names no file
+        DataError("no rows"),
+    ],
+)
 def test_other_errors_are_raised_unchanged(error):
     with pytest.raises(type(error)) as raised, storage_errors.explained():
         raise error

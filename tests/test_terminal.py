@@ -50,6 +50,13 @@ def test_closed_descriptors_are_not_given_to_files(tmp_path):
     assert (tmp_path / "last.log").read_text() == ""
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_children_inherit_open_standard_streams(tmp_path, closed):
+    child = "import os, sys; [os.fstat(number) for number in range(3)]; sys.stdout.flush(); sys.stderr.flush()"
+    code = f"import subprocess\nsubprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    assert run(tmp_path, code, f'"$PYTHON" program.py "$LAST" {closed}')[::2] == (0, True)
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_missing_characters_are_written_as_escapes(tmp_path, encoding):
     code = "print('✓ Süd \\udcff')"

@@ -77,13 +77,13 @@ def test_training_function_counts_as_the_users_code():
 
 
 def test_error_without_the_users_code_names_millraces_innermost_line():
-    from lib.chain import record
+    from lib.chain import yaml_text
 
-    error = caught(record.to_yaml, {"now": object()})
+    error = caught(yaml_text.to_yaml, {"now": object()})
     while "lib/chain" not in error.__traceback__.tb_frame.f_code.co_filename:
         error.__traceback__ = error.__traceback__.tb_next
     (line,) = [line for line in summarize(error) if ", line " in line]
-    assert line.startswith("  lib/chain/record.py, line ") and line.endswith(", in to_yaml:")
+    assert line.startswith("  lib/chain/yaml_text.py, line ") and line.endswith(", in to_yaml:")
 
 
 def test_syntax_error_says_where(tmp_path):

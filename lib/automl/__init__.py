@@ -1,6 +1,6 @@
 """Automated machine learning (AutoML): requests, results, and a catalogue of search engines.
 
-An engine is a module of this package with a function ``search``::
+An engine is a module of this package, or of ``custom/automl``, with a function ``search``::
 
     def search(X, y, X_test, request, report):
         ...
@@ -58,6 +58,7 @@ MISSING_FAMILIES: dict[str, tuple[str, ...]] = {
     "autogluon": ("gradient_boosting", "neural_network"),
     "flaml": ("linear", "neighbours", "neural_network"),
 }
+SEARCH_FUNCTION = "search"
 _ENGINES_WITHOUT_ROWS = ("flaml", "autogluon")
 _PACKAGES = ("autogluon", "flaml", "lightgbm", "catboost")
 
@@ -74,8 +75,10 @@ def get(name: str) -> Callable[..., EngineResult]:
     ------
     NameNotFound
         If there is no such engine; the message gives the nearest name.
+    CodeError
+        If the engine's module cannot be imported, or has no function ``search``.
     """
-    return catalogue.load(__name__, name, kind="automl_engine").search
+    return catalogue.load_object(__name__, name, "automl_engine", SEARCH_FUNCTION)
 
 
 def allowed_families(parameters: Parameters) -> tuple[str, ...]:

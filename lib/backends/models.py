@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lib.backends.promotion_hold import PromotionHold, find_registered_model
 from lib.errors import DataError, StageError
 from lib.invocation import command
 
@@ -25,7 +26,6 @@ PRODUCTION = "production"
 _PENDING_MOVE = "moving_production_to"
 _SHA256 = "model_sha256"
 _RETIRED_REASON, _RETIRED_AT = "retired_reason", "retired_at"
-_HELD_ALARM, _HELD_REASON, _ACKNOWLEDGED = "held_alarm", "held_reason", "acknowledged"
 
 
 class ConcurrentPromotionError(StageError):
@@ -93,6 +93,11 @@ class ModelRegistry:
         self.name = name
         self._has_aliases = has_aliases
         self._lock = lock
+
+    @property
+    def promotion_hold(self) -> PromotionHold:
+        """The hold of promotions, by which monitoring keeps new versions out of production."""
+        return PromotionHold(self._client, self.name)
 
     def versions(self) -> list[ModelVersion]:
         """Return all versions, oldest first."""
@@ -187,43 +192,6 @@ class ModelRegistry:
             if self._has_aliases:
                 self._set_alias(None)
 
-    def hold(self, alarm: str, reason: str) -> bool:
-        """Let nothing be promoted until somebody acknowledges an alarm; return whether that is so now.
-
-        Parameters
-        ----------
-        alarm : str
-            Identifies the alarm: one that was acknowledged does not hold promotions again.
-        reason : str
-        """
-        model = self._find_registered_model()
-        if model is None or model.tags.get(_ACKNOWLEDGED, "").startswith(f"{alarm}: "):
-            return False
-        self._client.set_registered_model_tag(self.name, _HELD_REASON, reason)
-        self._client.set_registered_model_tag(self.name, _HELD_ALARM, alarm)
-        return True
-
-    def hold_reason(self) -> str:
-        """Return why nothing may be promoted; empty if nothing holds promotions."""
-        model = self._find_registered_model()
-        return model.tags.get(_HELD_REASON, "") if model is not None and model.tags.get(_HELD_ALARM) else ""
-
-    def acknowledge(self, who_and_why: str) -> str:
-        """End the hold of promotions, record who and why, and return the reason of the hold.
-
-        Raises
-        ------
-        DataError
-            If nothing holds promotions.
-        """
-        model = self._find_registered_model()
-        alarm = model.tags.get(_HELD_ALARM, "") if model is not None else ""
-        if model is None or not alarm:
-            raise DataError(f"{self.name}: no verdict holds promotions, so there is nothing to acknowledge.")
-        self._client.set_registered_model_tag(self.name, _ACKNOWLEDGED, f"{alarm}: {who_and_why}")
-        self._client.set_registered_model_tag(self.name, _HELD_ALARM, "")
-        return model.tags.get(_HELD_REASON, "")
-
     def repair(self) -> str:
         """Complete an interrupted promotion, and fix tags and aliases that were edited by hand.
 
@@ -233,7 +201,7 @@ class ModelRegistry:
             A description of the repair; empty if nothing had to be repaired.
         """
         with self._lock():
-            model = self._find_registered_model()
+            model = find_registered_model(self._client, self.name)
             if model is None:
                 return ""
             return self._complete_pending_move(model) or self._fix_tags_and_alias(model)
@@ -288,17 +256,6 @@ class ModelRegistry:
             self._client.delete_registered_model_alias(self.name, PRODUCTION)
         else:
             self._client.set_registered_model_alias(self.name, PRODUCTION, version)
-
-    def _find_registered_model(self) -> RegisteredModel | None:
-        """Return the registered model; None if no version was ever registered."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self._client.get_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise
 
     def _ensure_registered_model(self) -> None:
         """Create the registered model if it does not exist."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.chain import engine, failures, postmortem, secret_search
+from lib.chain import engine, failures, notebook_client, postmortem, secret_search
 from lib.paths import ROOT
 
 if TYPE_CHECKING:
-    from lib.chain.engine import MillraceClient
+    from lib.chain.notebook_client import MillraceClient
 
 _GRACE_SECONDS = 15  # between the first interrupt and SIGKILL
 _POLL_SECONDS, _INTERRUPT_INTERVAL_SECONDS = 0.1, 1
@@ -94,9 +94,9 @@ class KernelExecutor:
             exit_code = watchdog.client.exit_code if watchdog.client else None
             has_lost_server = bool(watchdog.client and watchdog.client.has_lost_server)
             raise failures.from_dead_kernel(executed, exit_code, kills, has_lost_server) from error
-        if isinstance(error, engine.SecretPrinted):
+        if isinstance(error, notebook_client.SecretPrinted):
             raise failures.from_cause(executed, "SecretPrinted", str(error)) from None
-        if isinstance(error, engine.KernelLeft | engine.OutputLost):
+        if isinstance(error, notebook_client.KernelLeft | notebook_client.OutputLost):
             raise failures.from_cause(executed, type(error).__name__, str(error)) from error
         if error is not None:
             raise failures.from_cause(executed, type(error).__name__, f"{type(error).__name__}: {error}") from error

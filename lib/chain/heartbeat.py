@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 from lib.chain.record import RunRecord
+from lib.errors import StorageError
 
 INTERVAL_SECONDS = 5.0
 _MEGABYTE = 1024**2
@@ -19,8 +20,8 @@ def heartbeat(record: RunRecord, interval_seconds: float = INTERVAL_SECONDS) -> 
 
     def beat() -> None:
         while not ended.wait(interval_seconds):
-            # A full disk must not end the thread: the heartbeat goes on once there is space again.
-            with contextlib.suppress(OSError):
+            # A full disk or a deleted folder must not end the thread: the heartbeat goes on once there is space again.
+            with contextlib.suppress(OSError, StorageError):
                 record.beat(memory_megabytes())
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)

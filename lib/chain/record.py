@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +14,16 @@ import yaml
 from filelock import FileLock, Timeout
 
 from lib.chain.moved_workspace import WORKSPACE, follow_workspace, workspace_uri
-from lib.errors import DataError, ParameterError
+from lib.chain.run_folder import acquire_lock, is_locked, make_folder, rename_attempt
+from lib.chain.yaml_text import to_yaml
+from lib.errors import DataError, StorageError
 from lib.paths import display_path
 from lib.secrets import redaction
 
 RUNNING, SUCCEEDED, FAILED, HELD, INTERRUPTED = "running", "succeeded", "failed", "held", "interrupted"
 REUSED, KILLED = "reused", "killed"
 DONE = (SUCCEEDED, REUSED)
-RECORD, PARAMETERS, LOCK = "run.json", "parameters.yaml", "run.lock"
-_MAX_RUNS_PER_SECOND = 1000
+RECORD, PARAMETERS = "run.json", "parameters.yaml"
 
 
 class RunRecord:
@@ -60,7 +60,7 @@ class RunRecord:
         parameters : mapping
             All parameters, resolved.
         """
-        folder = _make_folder(runs_folder, name)
+        folder = make_folder(runs_folder, name)
         lock = _acquire_lock(folder)
         (folder / PARAMETERS).write_text(to_yaml({**parameters, "run_name": folder.name}), encoding="utf-8")
         state = {"name": name, "status": RUNNING, "started": _now(), "pid": os.getpid(), "stages": []}
@@ -115,7 +115,7 @@ class RunRecord:
             attempts = [stage for stage in self._state["stages"] if stage["stage"] == label]
             for number, attempt in enumerate(attempts, start=1):
                 if attempt["notebook"] == file_name:
-                    attempt["notebook"] = _rename_attempt(self.folder / file_name, number)
+                    attempt["notebook"] = rename_attempt(self.folder / file_name, number)
                     if "error" in attempt:  # the message names the executed notebook
                         before, after = (self.folder / name for name in (file_name, attempt["notebook"]))
                         attempt["error"] = attempt["error"].replace(display_path(before), display_path(after))
@@ -179,8 +179,17 @@ class RunRecord:
     def _save(self) -> None:
         """Replace the file in one step, so that no reader sees an incomplete file."""
         unfinished = self.folder / f"{RECORD}.part"
-        unfinished.write_text(json.dumps(self._state, indent=1, ensure_ascii=False), encoding="utf-8")
-        unfinished.replace(self.folder / RECORD)
+        try:
+            unfinished.write_text(json.dumps(self._state, indent=1, ensure_ascii=False), encoding="utf-8")
+            unfinished.replace(self.folder / RECORD)
+        except FileNotFoundError:
+            raise StorageError(
+                f"{display_path(self.folder)} no longer exists: it was deleted while the run wrote into it. "
+                "Start the run again."
+            ) from None
+        except OSError as error:
+            error.filename = error.filename or str(unfinished)  # an error of `write` does not name the file
+            raise
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -216,7 +225,7 @@ def read_current(folder: Path) -> dict[str, Any]:
         If the folder is not that of a run.
     """
     state = read(folder)
-    if state.get("status") != RUNNING or _is_locked(folder):
+    if state.get("status") != RUNNING or is_locked(folder):
         return state
     state = read(folder)  # the run may have ended in the meantime
     if state.get("status") == RUNNING:
@@ -225,19 +234,6 @@ def read_current(folder: Path) -> dict[str, Any]:
             if stage["status"] == RUNNING:
                 stage["status"] = KILLED
     return state
-
-
-def _is_locked(folder: Path) -> bool:
-    """Return whether a process holds the lock of a run's folder, or may hold it."""
-    if not (folder / LOCK).exists():
-        return False
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except (Timeout, OSError):  # without the right to write, the lock cannot be tried
-        return True
-    lock.release()
-    return False
 
 
 def list_newest_first(runs_folder: Path) -> list[Path]:
@@ -258,75 +254,16 @@ def list_unfinished(runs_folder: Path) -> list[tuple[Path, str]]:
     return runs
 
 
-class _Dumper(yaml.SafeDumper):
-    """A dumper that writes a value that occurs twice in full, instead of with YAML anchors and aliases (``&id001``)."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def to_yaml(value: Any, on_one_line: bool = False) -> str:
-    """Return a value as YAML without aliases.
-
-    Examples
-    --------
-    >>> to_yaml({"key_columns": ["carrier", "flight"], "min_score": None}, on_one_line=True)
-    '{key_columns: [carrier, flight], min_score: null}'
-    """
-    text = yaml.dump(
-        value,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=on_one_line,
-        width=sys.maxsize if on_one_line else 80,
-    )
-    return text.removesuffix("...\n").rstrip("\n") if on_one_line else text
-
-
 def _acquire_lock(folder: Path) -> FileLock:
     """Lock the folder of a run, or raise a DataError if another process has locked it."""
-    lock = FileLock(folder / LOCK, timeout=0)
     try:
-        lock.acquire()
+        return acquire_lock(folder)
     except Timeout:
         pid = read(folder).get("pid", "unknown")
         raise DataError(
             f"{display_path(folder)} is in use: the run is still going on in process {pid}. Wait for it, or stop it "
             f"with kill {pid}."
         ) from None
-    return lock
-
-
-def _rename_attempt(executed: Path, number: int) -> str:
-    """Rename the notebook and the log of an earlier attempt, and return the notebook's new name."""
-    renamed = executed.with_name(f"{executed.stem}.attempt-{number}{executed.suffix}")
-    for suffix in (executed.suffix, ".log"):
-        if executed.with_suffix(suffix).exists():
-            executed.with_suffix(suffix).replace(renamed.with_suffix(suffix))
-    return renamed.name
-
-
-def _make_folder(runs_folder: Path, name: str) -> Path:
-    """Make the folder of a new run. A number is appended if another run started in the same second."""
-    try:
-        runs_folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # executed notebooks show data
-    except OSError as error:
-        raise ParameterError(
-            f"runs_folder: cannot create {runs_folder} ({error.strerror}). Give another folder."
-        ) from error
-    stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{name}"
-    for attempt in range(_MAX_RUNS_PER_SECOND):
-        folder = runs_folder / (f"{stem}-{attempt + 1}" if attempt else stem)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise ParameterError(
-        f"runs_folder: {runs_folder} has {_MAX_RUNS_PER_SECOND} runs of {name} that started within this second. Start "
-        "the run again."
-    )
 
 
 def _now() -> str:

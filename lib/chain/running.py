@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import backends, cores
-from lib.chain import contracts, failures, fingerprint, large_outputs, pages, plan, secret_search, stage_log
+from lib.chain import plan, secret_search
 from lib.chain import record as records
 from lib.chain.contracts import RUN_NAME
 from lib.chain.environment import chain_environment
+from lib.chain.execution_runner import ExecutionRunner
 from lib.chain.failures import Interrupted, StageFailed
 from lib.chain.heartbeat import heartbeat
 from lib.chain.notebooks import OVERRIDES, USE_CASE
 from lib.chain.plan import Execution
 from lib.chain.progress import Progress
 from lib.chain.record import RunRecord
-from lib.errors import MillraceError
 from lib.parameters import Parameters
 from lib.paths import display_path
 
 if TYPE_CHECKING:
     from lib.backends.base import NotebookExecutor
-    from lib.chain.reuse import EarlierExecution, EarlierResults
+    from lib.chain.reuse import EarlierResults
 
 _POLL_SECONDS = 0.5
 
@@ -62,7 +59,7 @@ def run(
     Interrupted
         On Ctrl-C or SIGTERM, after all kernels have ended.
     """
-    from lib.chain import forking
+    from lib.chain import forking, kernel_pool
 
     fork = values["fork_kernels"] and forking.is_available()
     stages = plan.group_by_stage(executions)
@@ -70,7 +67,7 @@ def run(
         try:
             secret_search.remember_secrets(Parameters(values))
             if fork:
-                forking.kernels.prepare(1)  # the fork server imports its modules while this process does
+                kernel_pool.kernels.prepare(1)  # the fork server imports its modules while this process does
             parameters = Parameters({**values, RUN_NAME: record.name})
             stage_names = [execution.notebook.stage for execution in executions]
             remote_executors = backends.remote_executors(parameters, stage_names)
@@ -80,7 +77,7 @@ def run(
                 runner.search_for_secrets(stage)
             return runner.values
         finally:
-            forking.kernels.close()
+            kernel_pool.kernels.close()
 
 
 class _Runner:
@@ -116,19 +113,16 @@ class _Runner:
         # A notebook loads exactly what was checked: the resolved parameters in the run folder.
         use_case = display_path(record.folder / records.PARAMETERS)
         self.values: dict[str, Any] = {**parameters, USE_CASE: use_case, OVERRIDES: {}}
-        self._executions = executions
         self._parameters = parameters
         self._record = record
-        self._progress = progress
-        self._earlier_results = earlier_results
         self._fork = fork
-        self._fingerprints = fingerprint.Fingerprints()
         self._remote_executors = remote_executors
         self._local_executor = KernelExecutor(parameters.max_parallel_notebooks or cores.available(), fork)
         self._cancelled = Cancellation()
         self._has_failed = False
-        self._stage_notebooks: set[Path] = set()  # of the current stage
-        self._code_state: Mapping[Path, tuple[int, int]] = {}  # at the start of the current stage
+        self._execution_runner = ExecutionRunner(
+            executions, parameters, record, progress, self._cancelled, earlier_results
+        )
 
     def run_stage(self, executions: Sequence[Execution], next_executions: Sequence[Execution]) -> None:
         """Run the executions of one stage and merge their outputs.
@@ -137,11 +131,10 @@ class _Runner:
         not lost.
         """
         if self._fork:
-            from lib.chain import forking
+            from lib.chain import kernel_pool
 
-            forking.replace_outdated_server()
-        self._stage_notebooks = {execution.notebook.path for execution in executions}
-        self._code_state = fingerprint.read_code_state(*self._stage_notebooks)
+            kernel_pool.replace_outdated_server()
+        self._execution_runner.begin_stage(executions)
         executor = self._remote_executors.get(executions[0].notebook.stage, self._local_executor)
         threads = self._limit_threads(executions, executor)
         with ThreadPoolExecutor(executor.slots, thread_name_prefix="notebook") as pool:
@@ -184,7 +177,7 @@ class _Runner:
         if self._has_failed:
             return {}
         try:
-            return self._obtain_outputs(execution, executor, threads)
+            return self._execution_runner.obtain_outputs(execution, self.values, executor, threads)
         except BaseException:
             self._has_failed = True
             raise
@@ -199,125 +192,11 @@ class _Runner:
     def _prepare_kernels(self, executions: Sequence[Execution], next_executions: Sequence[Execution]) -> None:
         """Fork kernels ahead of time, for executions that wait for a slot or else for the next stage."""
         if self._fork:
-            from lib.chain import forking
+            from lib.chain import kernel_pool
 
             slots = self._local_executor.slots
             is_waiting = len(executions) > slots
-            forking.kernels.prepare(1 if is_waiting else min(len(next_executions), slots))
-
-    def _obtain_outputs(
-        self, execution: Execution, executor: NotebookExecutor, threads: Mapping[str, int]
-    ) -> dict[str, Any]:
-        """Return the outputs of an execution: from this run's record, from an earlier run, or by executing it."""
-        recorded = self._record.outputs(execution.label)
-        if recorded is not None:
-            self._progress.skip(execution.label, "finished before")
-            return recorded
-        values = execution.select_parameters(self.values)
-        fingerprint_future = self._fingerprints.start(execution.notebook, execution.result_dependencies(self.values))
-        if self._earlier_results is not None:
-            earlier = self._earlier_results.find(execution.label, fingerprint_future.result())
-            if earlier is not None:
-                return self._copy_results(execution, earlier)
-        values |= {name: value for name, value in threads.items() if name in values}
-        if OVERRIDES in values:
-            declared = execution.notebook.declared_parameters
-            values[OVERRIDES] = {name: value for name, value in threads.items() if name in declared}
-        retries = self._parameters.retries.get(execution.notebook.stage, 0)
-        while True:
-            if self._cancelled.is_set():
-                raise Interrupted
-            try:
-                return self._execute(execution, values, executor, fingerprint_future)
-            except StageFailed as error:
-                if not retries or not error.is_retryable:
-                    raise
-                retries -= 1
-                self._progress.note(execution.label, f"{str(error).splitlines()[0]} Trying again.")
-
-    def _copy_results(self, execution: Execution, earlier: EarlierExecution) -> dict[str, Any]:
-        """Copy an earlier execution, with its executed notebook, into this run."""
-        entry = self._record.begin(execution.label, execution.file_name)
-        executed = self._record.folder / execution.file_name
-        shutil.copyfile(earlier.notebook, executed)
-        outputs_folder = large_outputs.folder_of(earlier.notebook)
-        if outputs_folder.is_dir():
-            shutil.copytree(outputs_folder, self._record.folder / outputs_folder.name, dirs_exist_ok=True)
-        pages.make_standalone(execution.notebook.path, executed, self._executions)
-        self._record.end(
-            entry,
-            records.REUSED,
-            reused_from=earlier.run,
-            outputs=earlier.outputs,
-            fingerprint=earlier.fingerprint,
-            file_hashes=earlier.file_hashes,
-            facts=_read_facts(executed),
-        )
-        self._progress.skip(execution.label, f"same as in {earlier.run}")
-        return earlier.outputs
-
-    def _execute(
-        self,
-        execution: Execution,
-        values: Mapping[str, Any],
-        executor: NotebookExecutor,
-        fingerprint_future: Future[dict[str, str]],
-    ) -> dict[str, Any]:
-        """Execute a notebook once, record it, and return its outputs."""
-        from lib.outputs import read
-
-        stage, label = execution.notebook.stage, execution.label
-        executed = self._record.folder / execution.file_name
-        entry = self._record.begin(label, execution.file_name)
-        started = time.perf_counter()
-
-        def end(status: str, **fields: Any) -> None:
-            fields["remote_runs"] = executor.remote_runs.get(executed.name)
-            seconds = round(time.perf_counter() - started, 3)
-            self._record.end(entry, status, seconds=seconds, facts=_read_facts(executed), **fields)
-
-        with self._progress.running(label):
-            try:
-                executor.execute(
-                    execution.notebook.path,
-                    executed,
-                    values,
-                    timeout_minutes=self._parameters.timeout_minutes.get(stage),
-                    cancelled=self._cancelled,
-                    report=lambda text: self._progress.note(label, secret_search.redact_message(text)),
-                )
-                if message := secret_search.search_notebook(executed):  # a notebook of a cluster
-                    raise failures.from_cause(executed, "SecretPrinted", message)
-                outputs = read(str(executed))
-                contracts.check_outputs(execution.notebook, executed, outputs)
-            except BaseException as error:
-                failure = self._as_failure(error)
-                end(getattr(failure, "status", records.FAILED), error=str(failure) or type(failure).__name__)
-                secret_search.search_notebook(executed)
-                raise failure from error.__cause__
-            finally:
-                pages.make_standalone(execution.notebook.path, executed, self._executions)
-                log = stage_log.write_log(executed)
-                secret_search.search_notebook(executed)
-                stage_log.print_group(label, log, has_failed=entry["status"] != records.RUNNING)
-        computed = fingerprint_future.result()
-        if fingerprint.read_code_state(*self._stage_notebooks) != self._code_state:
-            computed = {}  # it may describe other code than the kernel has executed
-            self._progress.note(label, "the code was changed while this notebook ran, so --reuse will run it again")
-        hashes = fingerprint.hash_files(outputs)
-        end(records.SUCCEEDED, outputs=outputs, fingerprint=computed, file_hashes=hashes)
-        return outputs
-
-    def _as_failure(self, error: BaseException) -> BaseException:
-        """Convert an error to Interrupted if the run was cancelled, and an error of Millrace to StageFailed."""
-        if self._cancelled.is_set():
-            return Interrupted()
-        message = secret_search.redact_message(str(error))
-        if isinstance(error, StageFailed):
-            return error if message == str(error) else StageFailed(message, error.status, error.exit_code)
-        if isinstance(error, MillraceError):
-            return StageFailed(message, exit_code=error.exit_code)
-        return error
+            kernel_pool.kernels.prepare(1 if is_waiting else min(len(next_executions), slots))
 
     def _stop_all(self, futures: Sequence[Future]) -> None:
         """Stop all executions and wait for their end. A second Ctrl-C skips the grace period."""
@@ -328,13 +207,6 @@ class _Runner:
                 _wait_for_all(futures)
             except KeyboardInterrupt:
                 self._cancelled.at_once = True
-
-
-def _read_facts(executed: Path) -> dict[str, Any]:
-    """Return the facts that a stage published into its executed notebook; empty if it did not get that far."""
-    from lib.outputs import read_evidence
-
-    return read_evidence(executed).get("facts", {})
 
 
 def _wait_for_all(futures: Sequence[Future]) -> None:

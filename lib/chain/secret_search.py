@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lib import backends
-from lib.chain import fingerprint
+from lib.chain import fingerprint, run_folder
 from lib.chain import record as records
 from lib.chain.record import RunRecord
 from lib.errors import MillraceError, StageError
@@ -84,7 +84,7 @@ def _search_folder(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield records.RECORD, ", ".join(dict.fromkeys(secrets))
     for file in sorted(record.folder.rglob("*")):
         name = file.relative_to(record.folder).as_posix()
-        if not file.is_file() or name in (records.RECORD, records.LOCK) or file.suffix == ".part":
+        if not file.is_file() or name in (records.RECORD, run_folder.LOCK) or file.suffix == ".part":
             continue
         if file.suffix == ".ipynb":
             for number, secrets in files.redact_notebook(file).items():

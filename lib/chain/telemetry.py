@@ -1,7 +1,6 @@
 """Events in Azure Application Insights, on which the alerts of infra/alerts.tf are based.
 
-They are sent if the environment variable APPLICATIONINSIGHTS_CONNECTION_STRING is set, the name that Azure's own exporters
-read.
+They are sent if the environment variable APPLICATIONINSIGHTS_CONNECTION_STRING is set, as Azure's own exporters do.
 """
 
 from __future__ import annotations
@@ -85,6 +84,4 @@ def _post(url: str, envelope: Mapping[str, Any]) -> None:
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # an error status raises HTTPError
         reply = json.loads(response.read())
     if reply.get("itemsAccepted") != 1:
-        raise ValueError(
-            f"Application Insights accepted {reply.get('itemsAccepted')} of 1 events: {reply.get('errors')}"
-        )
+        raise ValueError(f"Application Insights accepted {reply.get('itemsAccepted')} of 1: {reply.get('errors')}")

@@ -84,6 +84,9 @@ def _list_extensions(stage: str, values: Mapping[str, Any]) -> Iterator[Extensio
     for name in {*(values.get("metrics") or {}), values.get("primary_metric")}:
         if (metric := _find("lib.metrics", name)) is not None:
             yield metric
+    engine = _find("lib.automl", values.get("automl_engine"))
+    if engine is not None and stage == "automl":
+        yield engine
     if stage in _STAGES_WITH_FEATURES and pipeline is not None:
         yield from _list_features(pipeline, values.get("options") or {})
 

@@ -77,7 +77,7 @@ def _answer(result: Mapping[str, Any], options: argparse.Namespace, parameters: 
     if parameters.on_verdict == "retrain":
         return _retrain(result, options, parameters)
     alarm = f"version {result['version']}, act since {result['acted_in']}"
-    if backends.connect(parameters).models(parameters.name).hold(alarm, result["verdict"]):
+    if backends.connect(parameters).models(parameters.name).promotion_hold.start(alarm, result["verdict"]):
         print("Nothing is promoted until somebody acknowledges this: run_all.py monitor --acknowledge REASON")
     return 0
 
@@ -112,7 +112,7 @@ def _acknowledge(parameters: Parameters, reason: str) -> int:
         raise ParameterError("--acknowledge is empty; expected the reason, which is recorded in the model registry.")
     now = datetime.datetime.now(datetime.UTC)
     who_and_why = f"{identity.user_name()} on {now:%Y-%m-%d}: {reason}"
-    held = backends.connect(parameters).models(parameters.name).acknowledge(who_and_why)
+    held = backends.connect(parameters).models(parameters.name).promotion_hold.acknowledge(who_and_why)
     print(f"{parameters.name}: acknowledged by {who_and_why}. It was: {held}")
     return 0
 

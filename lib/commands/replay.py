@@ -15,6 +15,7 @@ import yaml
 
 from lib.backends.local import relocation
 from lib.chain import record as records
+from lib.chain.yaml_text import to_yaml
 from lib.errors import DataError
 from lib.evidence import identity, verifier
 from lib.evidence.replay_comparison import Difference, compare_runs
@@ -188,7 +189,7 @@ def _execute_again(
         known = yaml.safe_load((code / "parameters" / "base.yaml").read_text(encoding="utf-8"))
         values = {name: value for name, value in values.items() if name in known}
     file = scratch / "parameters.yaml"
-    file.write_text(records.to_yaml(values), encoding="utf-8")
+    file.write_text(to_yaml(values), encoding="utf-8")
     command = [sys.executable, str(code / "run_all.py"), "--params", str(file), "--to", last]
     result = subprocess.run(command, cwd=code, capture_output=True, text=True, check=False)
     runs = records.list_newest_first(scratch / "runs")

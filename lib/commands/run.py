@@ -14,6 +14,7 @@ from lib.chain import contracts, header, own_stages, plan, sealing, secret_searc
 from lib.chain import record as records
 from lib.chain.plan import Execution
 from lib.chain.record import RunRecord
+from lib.chain.yaml_text import to_yaml
 from lib.commands import _arguments
 from lib.errors import DataError, ParameterError
 from lib.evidence import identity
@@ -188,7 +189,7 @@ def _show_plan(executions: Sequence[Execution], parameters: Parameters) -> int:
     print(f"Different from {display_path(BASE)}:")
     for name in parameters:
         if name in changed:
-            default = f"   # default: {records.to_yaml(defaults[name], on_one_line=True)}" if defaults.get(name) else ""
+            default = f"   # default: {to_yaml(defaults[name], on_one_line=True)}" if defaults.get(name) else ""
             print(f"{_format_parameter(name, parameters[name])}{default}")
     print(f"\nUnchanged from {display_path(BASE)}:")
     for name in parameters:
@@ -206,7 +207,7 @@ def _load_defaults() -> Mapping[str, Any]:
 
 
 def _format_parameter(name: str, value: Any) -> str:
-    return f"  {name}: {records.to_yaml(value, on_one_line=True)}"
+    return f"  {name}: {to_yaml(value, on_one_line=True)}"
 
 
 def _show_result(values: Mapping[str, Any], record: RunRecord) -> None:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import select
@@ -38,7 +38,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from importlib.machinery import FileFinder, SourceFileLoader
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 REQUEST = b"f"
@@ -243,34 +242,14 @@ def _without_gc(function: Callable[[], Result]) -> Result:
         gc.enable()
 
 
-class _SourceLoader(SourceFileLoader):
-    """An importer of source files that keeps their compiled code in a folder of its own."""
-
-    bytecode = ""
-
-    def get_code(self, fullname: str) -> Any:
-        """Return the code of a module; Python's import system calls this."""
-        previous, sys.pycache_prefix = sys.pycache_prefix, self.bytecode
-        try:
-            return super().get_code(fullname)
-        finally:
-            sys.pycache_prefix = previous
-
-
 def _import_sources_only(code: str, bytecode: str) -> None:
-    """Import modules from source files in a folder, never from compiled code or libraries in it.
-
-    Otherwise a file ``__pycache__/x.cpython-311.pyc`` or ``x.so`` would be run in place of ``x.py``.
-    """
-    _SourceLoader.bytecode = bytecode
-
-    def find_importer(path: str) -> FileFinder:
-        if path != code and not path.startswith(code + os.sep):
-            raise ImportError(f"{path} is not in {code}")
-        return FileFinder(path, (_SourceLoader, [".py"]))
-
-    sys.path_hooks.insert(0, find_importer)
-    sys.path_importer_cache.clear()
+    """Call `source_imports.import_sources_only`, from the file beside this one rather than from ``PYTHONPATH``."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "source_imports.py")
+    specification = importlib.util.spec_from_file_location("source_imports", path)
+    assert specification is not None and specification.loader is not None  # the file exists
+    source_imports = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(source_imports)
+    source_imports.import_sources_only(code, bytecode)
 
 
 def _set_parent_death_signal(signum: int) -> None:

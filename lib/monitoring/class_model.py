@@ -46,13 +46,13 @@ class ClassModel:
         learner = self._make_learner(len(codes), seed)
         self._model = learner.fit(features, codes) if len(counts) > 1 else None
         if self._model is None:
-            found = np.ones((len(codes), 1))
+            calibrated = np.ones((len(codes), 1))
         elif counts.min() >= _FOLDS:
             folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-            found = cross_val_predict(learner, features, codes, cv=folds, method="predict_proba")
+            calibrated = cross_val_predict(learner, features, codes, cv=folds, method="predict_proba")
         else:
-            found = self._model.predict_proba(features)
-        self.out_of_fold = self._spread(found)
+            calibrated = self._model.predict_proba(features)
+        self.out_of_fold = self._spread(calibrated)
 
     def predict(self, columns: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, of shape (rows, classes)."""

@@ -20,6 +20,7 @@ a model by weighted residuals).
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -115,24 +116,23 @@ class ScoreEstimator:
         spread = np.hypot(np.nanstd(scores), self._reference_deviation) if np.isfinite(scores).any() else np.nan
         return _to_interval(value, spread)
 
-    @property
+    @cached_property
     def _reference_deviation(self) -> float:
         """Standard error of the metric on the reference rows: that of the correction."""
-        if not hasattr(self, "_deviation"):
-            scores = []
-            for _ in range(_DRAWS):
-                drawn = self._random.integers(0, len(self._codes), len(self._codes))
-                names = self._predictions.class_names
-                scores.append(self._score(names, self._codes[drawn], self._predictions.select(drawn)))
-            self._deviation = float(np.nanstd(scores)) if np.isfinite(scores).any() else np.nan
-        return self._deviation
+        names, scores = self._predictions.class_names, []
+        for _ in range(_DRAWS):
+            sample = self._random.integers(0, len(self._codes), len(self._codes))
+            scores.append(self._score(names, self._codes[sample], self._predictions.select(sample)))
+        return float(np.nanstd(scores)) if np.isfinite(scores).any() else np.nan
 
     def _correct(self, ratio: DensityRatio) -> float:
         """Return the realised minus the expected metric on the reference, weighted as far as the ratio is trusted."""
-        if not hasattr(self, "_plain_correction"):
-            self._plain_correction = self._residual(np.ones(len(self._codes)))
         weighted = self._residual(ratio.weights) if ratio.trust > 0 else 0.0
-        return (1 - ratio.trust) * self._plain_correction + ratio.trust * weighted
+        return (1 - ratio.trust) * self._unweighted_correction + ratio.trust * weighted
+
+    @cached_property
+    def _unweighted_correction(self) -> float:
+        return self._residual(np.ones(len(self._codes)))
 
     def _residual(self, weights: np.ndarray) -> float:
         weighted = replace(self._predictions, weights=weights)

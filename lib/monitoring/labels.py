@@ -9,6 +9,8 @@ import pandas as pd
 
 from lib.errors import DataError, suggest
 
+COLUMN = "(label)"
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -46,11 +48,8 @@ class Labels:
         keys = pd.MultiIndex.from_frame(_normalize(rows[list(self.key)]))
         index = pd.MultiIndex.from_frame(self.values[list(self.key)])
         positions = index.get_indexer(keys)
-        found = self.values[COLUMN].to_numpy()[positions] if len(self.values) else positions
-        return pd.Series(found, index=rows.index).where(positions >= 0)
-
-
-COLUMN = "(label)"
+        labels = self.values[COLUMN].to_numpy()[positions] if len(self.values) else positions
+        return pd.Series(labels, index=rows.index).where(positions >= 0)
 
 
 def make_labels(table: pd.DataFrame, key: Sequence[str], column: str, source: str) -> Labels:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lib import metrics
 from lib.errors import suggest
+from lib.metrics import custom
 
 # Gates that every evaluation checks. Their limits are parameters of their own, such as `min_score`.
 ALWAYS_CHECKED = ("finite_score", "no_skill", "min_score", "champion", "accept")
@@ -100,16 +101,22 @@ def gate_faults(values: Mapping[str, Any]) -> list[str]:
     return faults + _group_faults(values)
 
 
-def gap_names(task: str) -> list[str]:
-    """Return the scores that ``group_gap`` may compare between groups, for a task.
+def gap_names(task: str, own_metrics: Sequence[str] = ()) -> list[str]:
+    """Return the scores that ``group_gap`` may compare between groups.
+
+    Parameters
+    ----------
+    task : str
+    own_metrics : sequence of str, optional
+        The customer's metrics that the use case names.
 
     Examples
     --------
-    >>> gap_names("regression")
-    ['r2', 'rmse', 'mae', 'mape']
+    >>> gap_names("regression", ["cost"])
+    ['r2', 'rmse', 'mae', 'mape', 'cost']
     """
     rates = [*RATES, EQUALIZED_ODDS] if task == "binary" else []
-    return list(dict.fromkeys([*rates, *metrics.names(task)]))
+    return list(dict.fromkeys([*rates, *metrics.names(task), *own_metrics]))
 
 
 def _unknown_gate_fault(name: str) -> str:
@@ -126,15 +133,28 @@ def _gap_faults(limits: Any, values: Mapping[str, Any]) -> list[str]:
     if not isinstance(limits, Mapping) or not limits:
         return [f"gates: group_gap is {limits!r}; expected a limit by rate, e.g. {{false_positive_rate: 0.1}}."]
     faults = []
-    names = gap_names(values["task"]) if values.get("task") in metrics.TASKS else None
+    names = gap_names(values["task"], _own_metrics(values)) if values.get("task") in metrics.TASKS else None
     for name, limit in limits.items():
         is_ratio = name.endswith(RATIO_SUFFIX)
         if names is not None and name.removesuffix(RATIO_SUFFIX) not in names:
             known = [*names, *(f"{each}{RATIO_SUFFIX}" for each in names)]
-            faults.append(f"gates: group_gap: a {values['task']} task has no {name!r}. {suggest(name, known)}")
+            remedy = _list_metric_first(name) or suggest(name, known)
+            faults.append(f"gates: group_gap: a {values['task']} task has no {name!r}. {remedy}")
         elif fault := _number_fault(limit, 0, 1 if is_ratio else math.inf):
             faults.append(f"gates: group_gap.{name} is {limit!r}; {fault}")
     return faults
+
+
+def _own_metrics(values: Mapping[str, Any]) -> list[str]:
+    """Return the customer's own metrics that the use case names: those in ``metrics``, and the primary one."""
+    named = {*(values.get("metrics") or {}), values.get("primary_metric")}
+    return [name for name in custom.names() if name in named]
+
+
+def _list_metric_first(name: str) -> str:
+    """Return what to do about one of the customer's metrics that the use case does not name; empty for other names."""
+    metric = name.removesuffix(RATIO_SUFFIX)
+    return f"List it under metrics: {{{metric}: {{}}}}." if metric in custom.names() else ""
 
 
 def _number_fault(limit: Any, low: float, high: float) -> str:

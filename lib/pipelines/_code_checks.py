@@ -67,6 +67,9 @@ def _list_entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
         yield "lib.pipelines", values["pipeline"], "pipeline", "", ""
         for name in _read_feature_names(values["pipeline"]):
             yield "lib.features", name, "module of features", "", ""
+    if values.get("automl") and isinstance(values.get("automl_engine"), str):
+        contents = "function search(X, y, X_test, request, report)"
+        yield "lib.automl", values["automl_engine"], "automl_engine", "search", contents
     functions = values.get("training_functions")
     if isinstance(functions, list) and not values.get("automl"):
         for name in functions:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lib import metrics
 from lib.errors import DataError
 from lib.evaluation.resampling import assign_units, draw_weights
 from lib.evaluation.weighted_scores import make_weighted_scorer
-from lib.metrics import Metric, Predictions
+from lib.metrics import Predictions
 from lib.monitoring.estimates import ScoreEstimator
 from lib.monitoring.labels import Labels, make_labels
 from lib.monitoring.reference import ColumnReference
@@ -56,6 +55,8 @@ class WindowScorer:
 
     Attributes
     ----------
+    metric : Metric
+        The primary metric.
     joined_rows : int
         Number of rows whose label was found so far.
     unjoined_example : str
@@ -64,38 +65,32 @@ class WindowScorer:
 
     def __init__(self, served: ServedModel, parameters: Parameters, labels: Labels | None):
         self._served, self._parameters, self.labels = served, parameters, labels
+        self.metric = parameters.metric
         self.joined_rows = 0
         self.unjoined_example = ""
-
-    @cached_property
-    def metric(self) -> Metric:
-        """The primary metric."""
-        name = self._parameters.primary_metric
-        options = self._parameters.metrics.get(name)
-        return metrics.get(name, self._parameters.task, **({"options": options} if options else {}))
 
     @cached_property
     def promised(self) -> Interval | None:
         """The metric on the test rows of the version; None where it is undefined."""
         rows, truth = self._served.test_rows
-        return self._measure(truth, self._served.predictions(rows))
+        return self._measure(truth, self._served.predict(rows))
 
     @cached_property
     def _estimator(self) -> ScoreEstimator:
         rows, truth = self._served.test_rows
-        return ScoreEstimator(rows, self._served.predictions(rows), truth, self.metric, self._parameters.seed)
+        return ScoreEstimator(rows, self._served.predict(rows), truth, self.metric, self._parameters.seed)
 
     def find_labels(self, rows: pd.DataFrame) -> pd.Series:
         """Return the label of each row; missing where it has not come."""
         if self.labels is None or rows.empty:
             return pd.Series(np.nan, rows.index, dtype=object)
-        found = self.labels.find(rows)
-        self.joined_rows += int(found.notna().sum())
+        labels = self.labels.find(rows)
+        self.joined_rows += int(labels.notna().sum())
         if not self.unjoined_example and not {*self.labels.key} & {*self._parameters.private_columns}:
             tables = (rows, self.labels.values)
             examples = [", ".join(str(table.iloc[0][name]) for name in self.labels.key) for table in tables]
             self.unjoined_example = f"the rows have, for example, {examples[0]}, and the labels {examples[1]}"
-        return found
+        return labels
 
     def score(
         self,
@@ -103,7 +98,7 @@ class WindowScorer:
         end: datetime.datetime,
         rows: pd.DataFrame,
         predictions: Predictions | None,
-        found: pd.Series,
+        labels: pd.Series,
         earlier: WindowScore | None = None,
     ) -> WindowScore:
         """Return the metric of a window; its estimate is kept from an earlier look, because it does not change.
@@ -114,28 +109,28 @@ class WindowScorer:
         rows : DataFrame
         predictions : Predictions or None
             Of the same rows; None if they are unknown.
-        found : Series
+        labels : Series
             The label of each row, from `find_labels`.
         earlier : WindowScore, optional
             Of an earlier look.
         """
         estimate = earlier.estimate if earlier else None
-        is_known = found.notna().to_numpy()
+        is_known = labels.notna().to_numpy()
         realised = None
         if predictions is not None and earlier is None and len(rows) >= MIN_ROWS:
             estimate = self._estimator.estimate(rows, predictions)
         if predictions is not None and is_known.sum() >= MIN_ROWS:
-            realised = self._measure(self._served.to_truth(found[is_known]), predictions.select(is_known))
+            realised = self._measure(self._served.to_truth(labels[is_known]), predictions.select(is_known))
         return WindowScore(start, end, len(rows), int(is_known.sum()), realised, estimate)
 
     def count_errors(
-        self, predictions: Predictions | None, found: pd.Series, reference: ColumnReference
+        self, predictions: Predictions | None, labels: pd.Series, reference: ColumnReference
     ) -> tuple[int, ...]:
         """Return the number of labelled rows by cell of the error."""
-        is_known = found.notna().to_numpy()
+        is_known = labels.notna().to_numpy()
         if predictions is None or not is_known.any():
             return (0,) * reference.cells.count
-        truth = self._served.to_truth(found[is_known])
+        truth = self._served.to_truth(labels[is_known])
         errors = self._served.measure_errors(predictions.select(is_known), truth)
         return tuple(reference.cells.count_rows(pd.Series(errors)).tolist())
 

@@ -21,7 +21,7 @@ HOLD_GATE = "monitor"
 
 def find_holds(registry: ModelRegistry, parameters: Parameters) -> list[GateResult]:
     """Return a blocked gate if a verdict of monitoring holds promotions, see the parameter ``on_verdict``."""
-    reason = registry.hold_reason()
+    reason = registry.promotion_hold.reason()
     if not reason:
         return []
     acknowledge = command("monitor", "--acknowledge", '"..."', "-p", f"name={parameters.name}")

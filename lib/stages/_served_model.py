@@ -79,13 +79,12 @@ class ServedModel:
             return None
         return find_positive_class(self._estimator.classes_, self._parameters.positive_class)
 
-    def predict(self, rows: pd.DataFrame) -> ModelOutput:
-        """Return the model's output for rows."""
-        return self._to_output(self.predictions(rows))
-
-    def predictions(self, rows: pd.DataFrame) -> Predictions:
+    def predict(self, rows: pd.DataFrame) -> Predictions:
         """Return the model's predictions for rows."""
         return metrics.predict(self._estimator, rows, self._parameters.task, self._parameters.positive_class)
+
+    def _predict_output(self, rows: pd.DataFrame) -> ModelOutput:
+        return self._to_output(self.predict(rows))
 
     def _to_output(self, predictions: Predictions) -> ModelOutput:
         """Return what is monitored of predictions."""
@@ -108,14 +107,13 @@ class ServedModel:
         if self._parameters.task == "regression":
             return Predictions(labels.to_numpy(dtype=float), rows=rows)
         classes = np.asarray(self._estimator.classes_)
-        found = [self._read_column(rows, f"_probability_{label}") for label in classes]
-        columns = [column.to_numpy(dtype=float) for column in found if column is not None]
-        if len(columns) < len(classes):
+        columns = [self._read_column(rows, f"_probability_{label}") for label in classes]
+        probabilities = [column.to_numpy(dtype=float) for column in columns if column is not None]
+        if len(probabilities) < len(classes):
             return None
         names = {str(label): label for label in classes.tolist()}
         predicted = np.array([names.get(str(label), label) for label in labels], dtype=classes.dtype)
-        probabilities = np.column_stack(columns)
-        return Predictions(predicted, probabilities, classes, self.positive_class, rows=rows)
+        return Predictions(predicted, np.column_stack(probabilities), classes, self.positive_class, rows=rows)
 
     def _read_column(self, rows: pd.DataFrame, name: str) -> pd.Series | None:
         while name in self.columns:  # the log marks its own columns by one more underscore
@@ -192,8 +190,8 @@ class ServedModel:
         rows, truth = self.test_rows
         seed = self._parameters.seed
         classes = [str(label) for label in self._estimator.classes_] if self._parameters.task == "multiclass" else []
-        references = make_references(baseline["columns"], rows, self.predict, classes, seed)
-        errors = self.measure_errors(self.predictions(rows), truth)
+        references = make_references(baseline["columns"], rows, self._predict_output, classes, seed)
+        errors = self.measure_errors(self.predict(rows), truth)
         return {**references, ERROR: make_number_reference(errors, seed)}
 
 

@@ -170,7 +170,7 @@ def _add_table(rows: pd.DataFrame, served: ServedModel, history: History, scorer
     """Add a window with the rows of a table, and with the model's predictions if the rows have its columns."""
     now = datetime.datetime.now(datetime.UTC)
     has_columns = {*served.columns} <= {*rows.columns} and len(rows) > 0
-    predictions = served.predictions(rows[served.columns]) if has_columns else None
+    predictions = served.predict(rows[served.columns]) if has_columns else None
     _add_window(history, now, now, rows, predictions, served)
     _add_score(history, history.windows[-1], rows, predictions, scorer)
 
@@ -211,14 +211,13 @@ def _add_score(
     history: History, window: Window, rows: pd.DataFrame, predictions: Predictions | None, scorer: WindowScorer
 ) -> None:
     """Measure the primary metric in a window, and count the errors of the rows with labels."""
-    found = scorer.find_labels(rows)
+    labels = scorer.find_labels(rows)
     earlier = next((score for score in history.scores if score.start == window.start), None)
-    score = scorer.score(window.start, window.end, rows, predictions, found, earlier)
-    history.scores = sorted(
-        [*(kept for kept in history.scores if kept.start != window.start), score], key=lambda kept: kept.start
-    )
+    score = scorer.score(window.start, window.end, rows, predictions, labels, earlier)
+    others = [other for other in history.scores if other.start != window.start]
+    history.scores = sorted([*others, score], key=lambda score: score.start)
     if ERROR in history.references:
-        counts = scorer.count_errors(predictions, found, history.references[ERROR])
+        counts = scorer.count_errors(predictions, labels, history.references[ERROR])
         history.add_errors(window, counts, history.windows[-1])
 
 

@@ -116,9 +116,8 @@ class TestPipeline:
         assert conditions["audit"] == f"eq(variables['Build.CronSchedule.DisplayName'], '{name}')"
         assert conditions["check"] == f"ne(variables['Build.CronSchedule.DisplayName'], '{name}')"
         for stage in pipeline["stages"][2:]:
-            assert (
-                "succeeded()" in stage["condition"] or "'Succeeded'" in stage["condition"]
-            )  # false if check is skipped
+            # False if check is skipped.
+            assert "succeeded()" in stage["condition"] or "'Succeeded'" in stage["condition"]
 
     def test_stages_in_order(self, pipeline):
         kinds = ("plan", "apply", "drift", "chain", "publish")

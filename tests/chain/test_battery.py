@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lib import outputs
-from lib.chain import engine, failures, forking
+from lib.chain import engine, failures, forking, kernel_pool
 from lib.chain.executor import Cancellation, KernelExecutor
 from lib.paths import ROOT
 from tests.chain.kernel_battery import CELLS
@@ -31,7 +31,7 @@ def executed(tmp_path_factory):
             patch.setenv("GREETING", "hello")
             patch.setenv("PYTHONPATH", str(ROOT))
             engine.execute(folder / "01_setup.ipynb", folder / "out.ipynb", {}, folder, fork=fork)
-        forking.kernels.close()
+        kernel_pool.kernels.close()
         published = outputs.read(str(folder / "out.ipynb"))
         published["outputs"] = dict(zip(CELLS, code_of(folder / "out.ipynb")[3:], strict=False))
         published["ran exit functions"] = (folder / "exit").exists()
@@ -130,7 +130,7 @@ def test_child_processes_end_with_a_successful_kernel(tmp_path, fork):
         cancelled=Cancellation(),
         report=print,
     )
-    forking.kernels.close()
+    kernel_pool.kernels.close()
     member, outsider = outputs.read(str(tmp_path / "out.ipynb"))["pids"]
     assert has_ended(member) and not has_ended(outsider)
     psutil.Process(outsider).kill()

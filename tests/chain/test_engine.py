@@ -14,7 +14,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from lib import outputs
-from lib.chain import engine, forking
+from lib.chain import engine, forking, kernel_pool
 from lib.chain.engine import AtomicFileHandler, WrappingTranslator
 from lib.paths import ROOT
 from tests.chain.small_notebooks import code_of, errors_of, notebook
@@ -36,7 +36,7 @@ def written(tmp_path):
 class TestExecute:
     @pytest.mark.parametrize(("fork", "forked"), [(True, forking.is_available()), (False, False)])
     def test_kernel_is_forked_if_requested(self, written, tmp_path, fork, forked):
-        path = written(PARENT, outputs="forked='forkserver' in ' '.join(parent)")
+        path = written(PARENT, outputs="forked='forkserver/server' in ' '.join(parent)")
         engine.execute(path, tmp_path / "out.ipynb", {}, ROOT, fork=fork)
         assert outputs.read(str(tmp_path / "out.ipynb"))["forked"] is forked
 
@@ -55,7 +55,7 @@ class TestExecute:
 
     @pytest.mark.skipif(not forking.is_available(), reason="kernels are forked on Linux only")
     def test_new_process_replaces_a_kernel_that_does_not_start(self, written, tmp_path, monkeypatch, capfd):
-        monkeypatch.setattr(forking.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
+        monkeypatch.setattr(kernel_pool.ForkedKernel, "begin", lambda kernel, folder, environment: kernel.kill())
         engine.execute(written(outputs="answer=42"), tmp_path / "out.ipynb", {}, ROOT)
         assert outputs.read(str(tmp_path / "out.ipynb")) == {"answer": 42}
         assert "Starting a new process instead" in capfd.readouterr().err
@@ -95,7 +95,7 @@ class TestPlainPapermill:
             progress_bar=False,
         )
         seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["value"]
-        assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.is_available()
+        assert seed == 7 and ("forkserver/server" in " ".join(parent)) is forking.is_available()
 
     def test_engine_is_found_by_the_papermill_command(self, written, tmp_path):
         if not [
@@ -112,7 +112,7 @@ class TestPlainPapermill:
         )
         assert done.returncode == 0, done.stderr
         seed, *parent = outputs.read(str(tmp_path / "out.ipynb"))["value"]
-        assert seed == 7 and ("forkserver" in " ".join(parent)) is forking.is_available()
+        assert seed == 7 and ("forkserver/server" in " ".join(parent)) is forking.is_available()
 
     @pytest.mark.parametrize("first", ["papermill", "lib.chain.running"])
     def test_import_order_with_papermill_does_not_matter(self, first):

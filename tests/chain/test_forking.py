@@ -16,8 +16,9 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning import LocalProvisioner
 
-from lib.chain import forking, preload
-from lib.chain.forking import ForkedKernel, ForkProvisioner, KernelPool
+from lib.chain import forking, kernel_pool, preload
+from lib.chain.forking import ForkProvisioner
+from lib.chain.kernel_pool import ForkedKernel, KernelPool
 from lib.paths import ROOT
 from tests.chain.small_notebooks import wait_for
 from tests.processes import has_ended
@@ -30,7 +31,7 @@ _SECONDS = 120
 def own(monkeypatch):
     """Return kernels that no other test uses."""
     kernels = KernelPool()
-    monkeypatch.setattr(forking, "kernels", kernels)
+    monkeypatch.setattr(kernel_pool, "kernels", kernels)
     yield kernels
     kernels.close()
 
@@ -82,7 +83,7 @@ class TestSpares:
     def test_taken_spare_is_replaced(self, own):
         own.prepare(1)
         spare = own._spares[0].result()
-        taken = own.take(forking.ARGUMENTS).result()
+        taken = own.take(kernel_pool.ARGUMENTS).result()
         other = own._spares[0].result()
         assert taken is spare and other is not taken
         assert taken.poll() is None and other.poll() is None
@@ -90,9 +91,9 @@ class TestSpares:
 
     def test_every_taken_spare_is_replaced(self, own):
         own.prepare(1)
-        first = own.take(forking.ARGUMENTS).result()
+        first = own.take(kernel_pool.ARGUMENTS).result()
         second = own._spares[0].result()
-        assert own.take(forking.ARGUMENTS).result() is second and len(own._spares) == 1
+        assert own.take(kernel_pool.ARGUMENTS).result() is second and len(own._spares) == 1
         for kernel in (first, second):
             own.end(kernel)
 
@@ -116,12 +117,12 @@ class TestSpares:
         async def pid(manager, client):
             return int(await answer_of(client, "import os\nprint(os.getpid())"))
 
-        assert with_kernel(pid, extra_arguments=list(forking.ARGUMENTS)) == spare
+        assert with_kernel(pid, extra_arguments=list(kernel_pool.ARGUMENTS)) == spare
 
     def test_close_leaves_no_process_and_no_folder(self, own):
         before = set(Path(tempfile.gettempdir()).glob("kernel-*"))
         own.prepare(2)
-        taken = own.take(forking.ARGUMENTS).result()
+        taken = own.take(kernel_pool.ARGUMENTS).result()
         taken.begin(os.getcwd(), dict(os.environ))
         pids = [taken.pid, own._spares[0].result().pid]
         folders = set(Path(tempfile.gettempdir()).glob("kernel-*")) - before
@@ -133,8 +134,8 @@ class TestSpares:
         assert not own._spares
 
     def test_kernel_that_does_not_end_in_time_is_killed(self, own, monkeypatch):
-        monkeypatch.setattr(forking, "_GRACE_SECONDS", 0)
-        taken = own.take(forking.ARGUMENTS).result()
+        monkeypatch.setattr(kernel_pool, "GRACE_SECONDS", 0)
+        taken = own.take(kernel_pool.ARGUMENTS).result()
         own.end(taken)
         own.close()
         assert has_ended(taken.pid) and taken.poll() == -signal.SIGKILL
@@ -143,7 +144,7 @@ class TestSpares:
         def fail(*arguments):
             raise OSError("no process left")
 
-        monkeypatch.setattr(forking, "ForkedKernel", fail)
+        monkeypatch.setattr(kernel_pool, "ForkedKernel", fail)
         own.prepare(1)
         own.close()
         assert not own._spares
@@ -151,7 +152,7 @@ class TestSpares:
     def test_kernel_can_be_forked_after_close(self, own):
         own.prepare(1)
         own.close()
-        kernel = own.take(forking.ARGUMENTS).result()
+        kernel = own.take(kernel_pool.ARGUMENTS).result()
         assert kernel.poll() is None
         own.end(kernel)
 
@@ -360,12 +361,12 @@ def test_forked_kernel_trains_in_parallel_with_own_seed(chain):
 
 class TestEndOfTheChain:
     PROGRAM = (
-        "import os, pathlib, sys, time\nfrom lib.chain import forking\n"
+        "import os, pathlib, sys, time\nfrom lib.chain import forking, kernel_pool\n"
         "if __name__ == '__main__':\n"
-        "    forking.kernels.prepare(2)\n"
-        "    taken = forking.kernels.take(forking.ARGUMENTS).result()\n"
+        "    kernel_pool.kernels.prepare(2)\n"
+        "    taken = kernel_pool.kernels.take(kernel_pool.ARGUMENTS).result()\n"
         "    taken.begin(os.getcwd(), dict(os.environ))\n"
-        "    print(taken.pid, forking.kernels._spares[0].result().pid, flush=True)\n"
+        "    print(taken.pid, kernel_pool.kernels._spares[0].result().pid, flush=True)\n"
         "    {end}\n"
     )
 
@@ -389,7 +390,7 @@ class TestEndOfTheChain:
         assert not living
 
     def test_finished_chain_leaves_no_process_and_no_folder(self, tmp_path):
-        process = self.run(tmp_path, "forking.kernels.end(taken)")
+        process = self.run(tmp_path, "kernel_pool.kernels.end(taken)")
         pids = [int(pid) for pid in process.stdout.readline().split()]
         process.communicate(timeout=_SECONDS)
         assert process.returncode == 0
@@ -413,7 +414,7 @@ def test_kernels_can_be_forked_from_several_threads(own):
     taken = []
 
     def take():
-        taken.append(own.take(forking.ARGUMENTS).result())
+        taken.append(own.take(kernel_pool.ARGUMENTS).result())
 
     threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.chain import record
+from lib.chain import record, run_folder
 from lib.chain.moved_workspace import follow_workspace
 from lib.chain.record import RunRecord
-from lib.errors import DataError, ParameterError
+from lib.errors import DataError, ParameterError, StorageError
 from lib.paths import ROOT
 from tests.chain.small_notebooks import wait_for
 
@@ -119,6 +120,19 @@ def test_parallel_notebooks_have_separate_entries(run):
     }
 
 
+def test_read_only_runs_folder_is_a_parameter_error(tmp_path, monkeypatch):
+    make = Path.mkdir
+
+    def refuse(path, *arguments, **options):
+        if path.parent == tmp_path / "runs":
+            raise PermissionError(13, "Permission denied", str(path))
+        make(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)  # root may write into read-only folders, too
+    with pytest.raises(ParameterError, match="runs_folder: cannot create .*Permission denied"):
+        RunRecord.new(tmp_path / "runs", "shop", PARAMETERS)
+
+
 def test_unusable_runs_folder_is_a_parameter_error(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(ParameterError, match="runs_folder: cannot create .*runs"):
@@ -151,13 +165,18 @@ class TestAtomicWrites:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Path, "write_text", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(OSError, match="No space.*run.json"):
             run.close(record.SUCCEEDED)
         assert read(run)["status"] == record.RUNNING
 
+    def test_deleted_folder_is_named(self, run):
+        shutil.rmtree(run.folder)
+        with pytest.raises(StorageError, match=f"{run.folder.name} no longer exists"):
+            run.note(decision="none")
+
     def test_no_other_file_is_left(self, run):
         run.close(record.SUCCEEDED)
-        left = {path.name for path in run.folder.iterdir()} - {record.LOCK}  # which Windows removes and Linux keeps
+        left = {path.name for path in run.folder.iterdir()} - {run_folder.LOCK}  # which Windows removes and Linux keeps
         assert left == {record.PARAMETERS, record.RECORD}
 
 

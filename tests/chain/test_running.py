@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from lib import backends, cores
-from lib.chain import failures, forking, running
+from lib.chain import failures, kernel_pool, running
 from lib.chain.record import RunRecord
 from lib.errors import DataError
 from lib.paths import ROOT
@@ -538,7 +538,7 @@ def test_no_kernel_or_thread_is_left(chain):
     chain.write("01_setup.ipynb", outputs="middle=1")
     chain.write("02_train.ipynb", parameters="middle: int = 0  # any", outputs="last=middle")
     chain.run()
-    assert not forking.kernels._spares
+    assert not kernel_pool.kernels._spares
     assert not [
         thread for thread in threading.enumerate() if thread.name.startswith(("end of kernel", "notebook", "watch"))
     ]

@@ -48,8 +48,10 @@ ALLOWED = {
     "lib.chain.running": set(),
     "lib.chain.reuse": set(),
     "lib.chain.forking": set(),
+    "lib.chain.kernel_pool": set(),
     "lib.chain.papermill_entry": set(),
     "lib.chain.engine": PAPERMILL,
+    "lib.chain.notebook_client": PAPERMILL,
     "lib.chain.executor": PAPERMILL,
     **{f"lib.commands.{name}": set() for name in available()},
 }

@@ -103,7 +103,7 @@ def test_a_held_promotion_waits_for_its_acknowledgement(look, with_champion, cap
     evaluation = pipeline_in(with_champion).evaluate()
     assert evaluation.promoted and "monitor" not in evaluation.gates.index
     assert look("act", on_verdict="hold") == 3  # the same alarm does not hold again
-    assert registry.hold_reason() == ""
+    assert registry.promotion_hold.reason() == ""
     assert look("act", "--acknowledge", "again") == 2
 
 

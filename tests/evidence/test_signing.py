@@ -165,8 +165,7 @@ def test_a_key_vault_signs_by_its_web_interface(key, monkeypatch):
             return type("Token", (), {"token": f"for {scope}"})
 
     class Workspace:
-        def get_details(self):
-            return {"keyVault": "/subscriptions/1/providers/Microsoft.KeyVault/vaults/kv-1"}
+        key_vault_id = "/subscriptions/1/providers/Microsoft.KeyVault/vaults/kv-1"
 
     monkeypatch.setattr("requests.request", request)
     signer = VaultSigner(Workspace(), Credential(), "sign")

@@ -2,7 +2,7 @@
 
 ``make mutants ARGS="--count 40 --seed 1"``. A mutant differs from the code in one place. It is killed if a test of its
 module fails or does not end; a survivor shows behaviour that no test states. Each mutant is tested in a copy of this
-checkout, by the tests of its module alone.
+checkout, by the tests of its module alone. ``equivalent.yaml`` lists mutants that no test can notice, and why.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import yaml
+
 from lib.paths import ROOT
 
 # Modules, and the tests that have to notice their mutants.
@@ -22,8 +24,17 @@ _TESTS = {
     "lib/backends/models.py": ["tests/backends/test_models.py"],
     "lib/stages/_promotion.py": ["tests/stages/test_evaluate.py"],
     "lib/stages/[a-z]*.py": ["tests/stages/test_{stem}*.py"],
+    "lib/backends/promotion_hold.py": ["tests/backends/test_promotion_hold.py"],
     "lib/chain/*.py": ["tests/chain/test_{stem}.py"],
     # Modules without a test file of their own name.
+    "lib/chain/kernel_pool.py": ["tests/chain/test_forking.py"],
+    "lib/chain/notebook_client.py": [
+        "tests/chain/test_engine.py",
+        "tests/chain/test_battery.py",
+        "tests/chain/test_executor.py",
+    ],
+    "lib/chain/execution_runner.py": ["tests/chain/test_running.py", "tests/chain/test_reuse.py"],
+    "lib/chain/run_folder.py": ["tests/chain/test_record.py"],
     "lib/stages/_[a-z]*.py": [
         "tests/stages/test_evaluate.py",
         "tests/stages/test_train*.py",
@@ -36,6 +47,7 @@ _TESTS = {
     ],
 }
 _TIMEOUT_SECONDS = 300
+_EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 _MAX_MODULES = 12  # in one sample: Cosmic Ray takes some seconds to write the mutants of a module
 
 
@@ -49,7 +61,8 @@ def main():
     tests_by_module = {name: tests for name, tests in find_modules().items() if options.only in name}
     choose = random.Random(options.seed)
     modules = sorted(choose.sample(sorted(tests_by_module), min(_MAX_MODULES, len(tests_by_module))))
-    mutants = generate(modules)
+    equivalent = read_equivalent()
+    mutants = [mutant for mutant in generate(modules) if identify(mutant) not in equivalent]
     sample = choose.sample(mutants, min(options.count, len(mutants)))
     survivors = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -77,6 +90,17 @@ def find_modules():
             if tests and module.name != "__init__.py":
                 modules.setdefault(str(module.relative_to(ROOT)), tests)
     return modules
+
+
+def read_equivalent():
+    """Return the mutants that no test can notice."""
+    reasons = yaml.safe_load(_EQUIVALENT.read_text(encoding="utf-8"))
+    return {identify({"module": module, **mutant}) for module, mutants in reasons.items() for mutant in mutants}
+
+
+def identify(mutant):
+    """Return what identifies a mutant, also after other lines of its module have changed."""
+    return mutant["module"], mutant["before"], mutant["after"]
 
 
 def generate(modules):

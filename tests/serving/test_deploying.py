@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from lib.backends.local.backend import LocalBackend
-from lib.chain.record import _make_folder
+from lib.chain.run_folder import make_folder
 from lib.errors import EndpointError
 from lib.serving.deploying import listener as listener_module
 from lib.serving.deploying import systemd_unit
@@ -131,7 +131,7 @@ def test_workspace_and_runs_are_for_their_owner_only(tmp_path):
     old = os.umask(0o022)
     try:
         LocalBackend(SimpleNamespace(workspace=str(tmp_path / "workspace")))
-        _make_folder(tmp_path / "runs", "flights")
+        make_folder(tmp_path / "runs", "flights")
     finally:
         os.umask(old)
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("workspace", "runs")]

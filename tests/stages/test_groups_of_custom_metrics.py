@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.evaluation.gates.groups import WorstSliceGate
+from lib.evaluation.gates.groups import GroupGapGate, WorstSliceGate
 from lib.metrics import Predictions
 from lib.parameters import Parameters
+from lib.parameters.gates import gate_faults
 from lib.stages import _groups
 
 OVERSHOOT = """
@@ -46,3 +47,22 @@ def test_worst_slice_judges_own_primary_metric_as_a_maximum(case, maximum, verdi
     evidence = SimpleNamespace(metric=case[2].metric, measure=lambda name: _groups.score_test_groups(*case))
     result = WorstSliceGate(maximum).check(evidence)
     assert "region = b" in result.measured and result.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict"),
+    [({"overshoot": 12.0}, "passed"), ({"overshoot": 5.0}, "blocked"), ({"overshoot_ratio": 0.8}, "blocked")],
+)
+def test_group_gap_judges_own_metric(case, limits, verdict):
+    evidence = SimpleNamespace(metric=case[2].metric, measure=lambda name: _groups.score_test_groups(*case))
+    assert gate_faults({**case[2], "gates": {"group_gap": limits}}) == []
+    result = GroupGapGate(limits).check(evidence)
+    assert "between a (10) and b (20)" in result.measured
+    assert result.verdict == verdict
+
+
+def test_group_gap_of_a_metric_that_the_use_case_does_not_name_is_refused(case):
+    values = {"task": "regression", "groups": ["region"], "gates": {"group_gap": {"overshoot": 5.0}}}
+    assert gate_faults(values) == [
+        "gates: group_gap: a regression task has no 'overshoot'. List it under metrics: {overshoot: {}}."
+    ]

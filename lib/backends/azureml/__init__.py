@@ -1,6 +1,6 @@
 """Azure Machine Learning: its workspace, datastore, clusters, AutoML, model registry and online endpoints.
 
-Each module wraps one service of Azure ML, so that the service can be replaced separately. `error_translation` turns
+The packages `v1` and `v2` wrap Azure ML's SDKs, with modules of the same names; see `seams`. `error_translation` turns
 exceptions of the SDKs into messages for data scientists.
 """
 

@@ -8,7 +8,6 @@ load the model; see `remote_model`.
 from __future__ import annotations
 
 import json
-import logging
 import math
 import tempfile
 import threading
@@ -19,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from lib.automl import DONE, LEADERBOARD, SearchResult
 from lib.backends.azureml import automl_metric, cost
-from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, TERMINAL_STATUSES, cancel_job
+from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, cancel_job
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
+from lib.backends.azureml.job import TERMINAL_STATUSES, Job, ModelRun, SearchRequest
 from lib.backends.azureml.job_errors import job_error_message, seconds_between
 from lib.backends.azureml.remote_model import MARKER_FILE
 from lib.errors import MillraceError, ParameterError, StageError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.backends.azureml.cost import Meter
     from lib.backends.azureml.datasets import Datasets
+    from lib.backends.azureml.datastore import DataStore
     from lib.evaluation.row_division import RowDivision
     from lib.parameters import Parameters
     from lib.schema.table_schema import TableSchema
@@ -61,7 +62,7 @@ _STAGE = "train"  # AutoML runs on the cluster of the train stage
 
 
 def automl_settings(parameters: Parameters) -> dict[str, Any]:
-    """Translate the parameters into the arguments of ``AutoMLConfig``.
+    """Translate the parameters into AutoML's settings, under the names that SDK version 1 gives them.
 
     Raises
     ------
@@ -95,6 +96,7 @@ class AutoMLSearch:
     Parameters
     ----------
     connection : Connection
+    datastore : DataStore
     datasets : Datasets
     clusters : Clusters
     meter : Meter
@@ -103,10 +105,16 @@ class AutoMLSearch:
     """
 
     def __init__(
-        self, connection: Connection, datasets: Datasets, clusters: Clusters, meter: Meter, parameters: Parameters
+        self,
+        connection: Connection,
+        datastore: DataStore,
+        datasets: Datasets,
+        clusters: Clusters,
+        meter: Meter,
+        parameters: Parameters,
     ):
-        self._connection, self._datasets, self._clusters, self._meter = connection, datasets, clusters, meter
-        self._parameters = parameters
+        self._connection, self._datastore, self._datasets = connection, datastore, datasets
+        self._clusters, self._meter, self._parameters = clusters, meter, parameters
 
     def run(
         self,
@@ -134,76 +142,64 @@ class AutoMLSearch:
                 "pipeline. Set automl: false, or leave the hook features out."
             )
         started = time.monotonic()
-        run = self._submit(train_data)
-        report(f"AutoML {run.id} on {self._clusters.name_for(_STAGE)}: {run.get_portal_url()}")
+        job = self._submit(train_data)
+        report(f"AutoML {job.id} on {self._clusters.name_for(_STAGE)}: {job.url}")
         try:
-            status = self._wait(run, report)
+            status = self._wait(job, report)
         except BaseException:
-            cancel_job(run, report)
+            cancel_job(job, report)
             raise
         if status != "Completed":
-            raise self._search_error(run, status)
-        leaderboard = self.leaderboard(run)
+            raise self._search_error(job, status)
+        leaderboard = self.leaderboard(job)
         if not (leaderboard["outcome"] == DONE).any():
-            raise StageError(f"AutoML {run.id} did not finish any model. Raise automl_budget_minutes.")
+            raise StageError(f"AutoML {job.id} did not finish any model. Raise automl_budget_minutes.")
         best = leaderboard.index[0]
         leaderboard.loc[best, "weight"] = 1.0
         run_ids = leaderboard.pop("run")
         folder = self._download_model(run_ids[best])
         return SearchResult(leaderboard, best, time.monotonic() - started, folder=folder, sha256=compute_digest(folder))
 
-    def leaderboard(self, run: Any) -> pd.DataFrame:
+    def leaderboard(self, job: Job) -> pd.DataFrame:
         """Return the models of a search, best first, with the columns of `SearchResult` and the column ``run``."""
         import pandas as pd
 
         lower_is_better = automl_settings(self._parameters)["primary_metric"].endswith(_LOWER_IS_BETTER_SUFFIX)
-        search_started = retry(run.get_details, f"get the details of AutoML {run.id}").get("startTimeUtc")
-        rows = [_leaderboard_row(child, search_started) for child in self._model_runs(run)]
+        search_started = retry(job.details, f"get the details of AutoML {job.id}").started
+        rows = [_leaderboard_row(run, search_started) for run in self._model_runs(job)]
         frame = pd.DataFrame(rows, columns=["model", *LEADERBOARD, "run"]).set_index("model")
         return frame.sort_values("score", ascending=lower_is_better, na_position="last", kind="stable")
 
-    def _model_runs(self, run: Any) -> list[Any]:
-        """Return the child runs of a search, one for each model."""
-        return retry(lambda: list(run.get_children()), f"list the models of AutoML {run.id}")
+    def _model_runs(self, job: Job) -> list[ModelRun]:
+        """Return the runs of a search's models."""
+        return retry(job.model_runs, f"list the models of AutoML {job.id}")
 
     def _download_model(self, run_id: str) -> Path:
         """Download a model folder, and mark the model as loadable only in its own environment."""
         folder = Path(tempfile.mkdtemp(prefix="automl-"))
 
         def download() -> None:
-            run = self._connection.workspace.get_run(run_id)
-            run.download_files(f"{MODEL_PATH}/", str(folder), append_prefix=True)
+            self._connection.sdk("jobs").get(self._connection.workspace, run_id).download_folder(MODEL_PATH, folder)
 
         retry(download, f"download the model of {run_id}")
         (folder / MODEL_PATH / MARKER_FILE).write_text(json.dumps({"run": run_id}), encoding="utf-8")
         return folder / MODEL_PATH
 
-    def _submit(self, train_data: str) -> Any:
-        """Submit a search on the training rows, and return its run."""
-        from azureml.core import Experiment
-        from azureml.train.automl import AutoMLConfig
-
+    def _submit(self, train_data: str) -> Job:
+        """Submit a search on the training rows."""
         cluster = self._clusters.get_or_create(self._clusters.name_for(_STAGE))
+        request = SearchRequest(
+            settings=automl_settings(self._parameters),
+            table=self._datasets.ensure_registered(train_data),
+            experiment=self._parameters.name,
+            cluster=cluster,
+            folder=f"{self._parameters.name}/automl",
+            identity=self._parameters.managed_identity,
+        )
         with translate_errors("submit the AutoML search"):
-            config = AutoMLConfig(
-                **automl_settings(self._parameters),
-                training_data=self._datasets.get(train_data),
-                compute_target=cluster,
-                # Otherwise, a client from the package index counts as "non-prod" and uses environments that do not
-                # exist.
-                force_curated_environment=True,
-                enable_early_stopping=True,
-                # Stack ensembles and explanations would take two thirds of a short search.
-                enable_stack_ensemble=False,
-                model_explainability=False,
-                save_mlflow=True,
-                debug_log=str(Path(tempfile.gettempdir()) / "millrace-automl.log"),
-                verbosity=logging.ERROR,
-            )
-            experiment = Experiment(self._connection.workspace, self._parameters.name)
-            return experiment.submit(config, show_output=False)
+            return self._connection.sdk("automl").submit(self._connection.workspace, request, self._datastore)
 
-    def _wait(self, run: Any, report: Callable[[str], None]) -> str:
+    def _wait(self, job: Job, report: Callable[[str], None]) -> str:
         """Wait until a search ends, report the score of each finished model, and return the final status."""
         metric = automl_settings(self._parameters)["primary_metric"]
         machine, prices = self._clusters.machine_for(_STAGE), self._parameters.prices_usd_per_hour
@@ -212,45 +208,44 @@ class AutoMLSearch:
         reported_ids: set[str] = set()
         pause = threading.Event()
         while True:
-            status = retry(run.get_status, f"get the status of AutoML {run.id}")
+            status = retry(job.status, f"get the status of AutoML {job.id}")
             if status == "Running" or status in TERMINAL_STATUSES:
                 started = started or time.monotonic()
                 # The search may use all machines of the cluster at the same time.
-                self._meter.record(run.id, time.monotonic() - started, usd_per_hour * self._parameters.max_nodes)
-                self._report_scores(run, metric, reported_ids, report)
+                self._meter.record(job.id, time.monotonic() - started, usd_per_hour * self._parameters.max_nodes)
+                self._report_scores(job, metric, reported_ids, report)
             if status in TERMINAL_STATUSES:
                 return status
             pause.wait(_POLL_SECONDS)
 
-    def _report_scores(self, run: Any, metric: str, reported_ids: set[str], report: Callable[[str], None]) -> None:
+    def _report_scores(self, job: Job, metric: str, reported_ids: set[str], report: Callable[[str], None]) -> None:
         """Report the models that have finished since the last call, and add their run ids to `reported_ids`."""
-        for child in self._model_runs(run):
-            score = _to_float(child.properties.get("score"))
-            if not math.isnan(score) and child.id not in reported_ids:
-                reported_ids.add(child.id)
-                report(f"{child.properties.get('run_algorithm', child.id)}: {metric} {score:.4g}")
+        for run in self._model_runs(job):
+            score = _to_float(run.properties.get("score"))
+            if not math.isnan(score) and run.id not in reported_ids:
+                reported_ids.add(run.id)
+                report(f"{run.properties.get('run_algorithm', run.id)}: {metric} {score:.4g}")
 
-    def _search_error(self, run: Any, status: str) -> MillraceError:
+    def _search_error(self, job: Job, status: str) -> MillraceError:
         """Return the error for a search that did not complete."""
-        location = f"Search: {run.get_portal_url()}"
+        location = f"Search: {job.url}"
         if status == "Canceled":
-            return StageError(f"AutoML {run.id} {CANCELLED_EXTERNALLY}\n{location}")
-        message = job_error_message(run, status)
+            return StageError(f"AutoML {job.id} {CANCELLED_EXTERNALLY}\n{location}")
+        message = job_error_message(job, status)
         meaning = identify_error(StageError(message)).meaning
-        return StageError(f"AutoML {run.id} ended as {status.lower()}. {meaning} Azure says: {message}\n{location}")
+        return StageError(f"AutoML {job.id} ended as {status.lower()}. {meaning} Azure says: {message}\n{location}")
 
 
-def _leaderboard_row(child: Any, search_started: str | None) -> tuple:
+def _leaderboard_row(run: ModelRun, search_started: str | None) -> tuple:
     """Return the leaderboard row of a model: its name, the columns of `LEADERBOARD`, and its run id."""
-    nan, properties = float("nan"), child.properties
-    details = retry(child.get_details, f"get the details of model {child.id}")
+    nan, properties = float("nan"), run.properties
     algorithm = properties.get("run_algorithm") or "model"
-    name = f"{algorithm} {properties.get('iteration', child.id[-4:])}"
+    name = f"{algorithm} {properties.get('iteration', run.id[-4:])}"
     score = _to_float(properties.get("score"))
-    outcome = f"{details.get('status', '')}: no score".lower() if math.isnan(score) else DONE
-    finished_after = seconds_between(search_started, details.get("endTimeUtc"))
+    outcome = f"{run.status}: no score".lower() if math.isnan(score) else DONE
+    finished_after = seconds_between(search_started, run.ended)
     fit_seconds = _to_float(properties.get("fit_time"))
-    return (name, algorithm, score, fit_seconds, finished_after, nan, nan, 0.0, outcome, child.id)
+    return (name, algorithm, score, fit_seconds, finished_after, nan, nan, 0.0, outcome, run.id)
 
 
 def _to_float(value: Any) -> float:

@@ -75,7 +75,7 @@ class AzureBackend:
         # MLflow would print the URLs of its API, which are not those of a run's page in the studio.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         with translate_errors("connect to MLflow on the workspace"):
-            download = functools.partial(download_model, self.connection.workspace)
+            download = functools.partial(download_model, self.connection)
             return WorkspaceTracking(self.connection.tracking_uri, download, self._scoring_jobs)
 
     def prepare(self) -> list[Check]:
@@ -87,7 +87,7 @@ class AzureBackend:
         store = self._datastore.azure_datastore
         location = f"{store.name}: {store.account_name}/{store.container_name}"
         self._datastore.container.get_container_properties()
-        job_environment = environment.get_or_register(workspace)
+        job_environment = environment.get_or_register(self.connection)
         checks = [
             Check("login", self.connection.login.description),
             Check("workspace", f"{workspace.name}, {workspace.location}, resource group {workspace.resource_group}"),
@@ -145,7 +145,9 @@ class AzureBackend:
 
     def search(self) -> AutoMLSearch:
         """Return the AutoML search of this use case, which runs on the training cluster."""
-        return AutoMLSearch(self.connection, self._datasets, self._clusters, self._meter, self._parameters)
+        return AutoMLSearch(
+            self.connection, self._datastore, self._datasets, self._clusters, self._meter, self._parameters
+        )
 
     def models(self, name: str) -> ModelRegistry:
         """Return the model registry of a use case. Azure's registry has no aliases."""

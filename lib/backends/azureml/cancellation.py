@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lib.backends.azureml.error_translation import retry
+from lib.backends.azureml.job import TERMINAL_STATUSES, Job
 from lib.errors import MillraceError
 from lib.invocation import command
 
@@ -16,22 +17,20 @@ if TYPE_CHECKING:
 
     from lib.backends.azureml.connection import Connection
 
-TERMINAL_STATUSES = ("Completed", "Failed", "Canceled", "NotResponding")
 CANCELLED_EXTERNALLY = f"was cancelled in the studio or by `{command('teardown')}`, not by this run."
 _POLL_SECONDS = 3.0
 _CANCEL_TIMEOUT_MINUTES = 5
-_JOB_TYPES = ("azureml.scriptrun", "automl")
 _ACTIVE_STATUSES = ("RUNNING", "SCHEDULED")
 
 
-def cancel_job(run: Any, report: Callable[[str], None]) -> None:
+def cancel_job(job: Job, report: Callable[[str], None]) -> None:
     """Cancel a job and wait until it has ended, because a running job costs money.
 
     If this fails, the failure is reported but not raised: the caller raises the error that led to the cancellation.
 
     Parameters
     ----------
-    run : azureml.core.Run
+    job : Job
     report : callable
         Receives the outcome.
     """
@@ -40,19 +39,19 @@ def cancel_job(run: Any, report: Callable[[str], None]) -> None:
     is_cancel_requested = False
     while time.monotonic() < deadline:
         try:
-            if retry(run.get_status, f"get the status of job {run.id}") in TERMINAL_STATUSES:
-                report(f"job {run.id} has ended")
+            if retry(job.status, f"get the status of job {job.id}") in TERMINAL_STATUSES:
+                report(f"job {job.id} has ended")
                 return
             if not is_cancel_requested:
-                retry(run.cancel, f"cancel job {run.id}")
+                retry(job.cancel, f"cancel job {job.id}")
                 is_cancel_requested = True
         except MillraceError as error:
-            report(f"Job {run.id} may still be running. Cancel it at {run.get_portal_url()}. {error}")
+            report(f"Job {job.id} may still be running. Cancel it at {job.url}. {error}")
             return
         pause.wait(_POLL_SECONDS)
     report(
-        f"Job {run.id} was cancelled but is still running after {_CANCEL_TIMEOUT_MINUTES} minutes. Check it at "
-        f"{run.get_portal_url()}."
+        f"Job {job.id} was cancelled but is still running after {_CANCEL_TIMEOUT_MINUTES} minutes. Check it at "
+        f"{job.url}."
     )
 
 
@@ -72,18 +71,16 @@ def cancel_jobs(connection: Connection, client: MlflowClient, use_case: str) -> 
         One line for each cancelled job.
     """
 
-    def find_active_jobs() -> list[Any]:
+    def find_active_jobs() -> list[Job]:
         experiment = client.get_experiment_by_name(use_case)
         if experiment is None:
             return []
         mlflow_runs = client.search_runs([experiment.experiment_id], max_results=1000)
-        active_ids = [run.info.run_id for run in mlflow_runs if run.info.status in _ACTIVE_STATUSES]
-        runs = [connection.workspace.get_run(run_id) for run_id in active_ids]
-        # A stage that runs on a user's machine is an MLflow run but not a job.
-        return [run for run in runs if run.type in _JOB_TYPES]
+        active_runs = [run for run in mlflow_runs if run.info.status in _ACTIVE_STATUSES]
+        return connection.sdk("jobs").find_jobs(connection.workspace, active_runs)
 
     lines = []
-    for run in retry(find_active_jobs, f"list the jobs of {use_case}"):
-        retry(run.cancel, f"cancel job {run.id}")
-        lines.append(f"job {run.id}: cancelled")
+    for job in retry(find_active_jobs, f"list the jobs of {use_case}"):
+        retry(job.cancel, f"cancel job {job.id}")
+        lines.append(f"job {job.id}: cancelled")
     return lines

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
+from lib.backends.azureml.error_translation import retry, translate_errors
+from lib.backends.azureml.seams import ClusterDetails
 from lib.backends.base import Check
 from lib.errors import StageError
 from lib.invocation import command
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
     from lib.parameters import Parameters
 
-_PRIORITIES = {"dedicated": "dedicated", "low_priority": "lowpriority"}
 _CREATION_TIMEOUT_MINUTES = 20
 _CREATION_TAG = {"made_by": "millrace"}
 
@@ -45,19 +46,12 @@ class Clusters:
         """Return the names of the clusters that execute the stages in ``cluster_stages``."""
         return sorted({self.name_for(stage) for stage in self._parameters.cluster_stages})
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> ClusterDetails | None:
         """Return the cluster of this name; None if it does not exist."""
-        from azureml.core.compute import ComputeTarget
-
         with translate_errors(f"find the cluster {name}"):
-            try:
-                return ComputeTarget(self._connection.workspace, name)
-            except Exception as error:
-                if is_not_found(error):
-                    return None
-                raise
+            return self._connection.sdk("clusters").find(self._connection.workspace, name)
 
-    def get_or_create(self, name: str) -> Any:
+    def get_or_create(self, name: str) -> ClusterDetails:
         """Return the cluster of this name; create it if it does not exist.
 
         A new cluster scales from 0 to ``max_nodes`` machines.
@@ -83,11 +77,11 @@ class Clusters:
         existing = self.find(name)
         cluster = existing or self.get_or_create(name)
         description = (
-            f"{name}: {cluster.vm_size}, {cluster.vm_priority}, 0 to {cluster.scale_settings.maximum_node_count} "
-            f"machines, {'found' if existing else 'created'}"
+            f"{name}: {cluster.vm_size}, {'low_priority' if cluster.is_spot else 'dedicated'}, 0 to "
+            f"{cluster.max_nodes} machines, {'found' if existing else 'created'}"
         )
         remarks = self._differences(name, existing) if existing else []
-        lacks_identity = needs_identity and not cluster.identity_type
+        lacks_identity = needs_identity and not cluster.has_identity
         if lacks_identity:
             remarks.append(
                 "the cluster has no managed identity, so its jobs cannot access the storage. Set managed_identity, "
@@ -95,9 +89,9 @@ class Clusters:
             )
         return Check("cluster", "; ".join([description, *remarks]), ok=not lacks_identity)
 
-    def _differences(self, name: str, cluster: Any) -> list[str]:
+    def _differences(self, name: str, cluster: ClusterDetails) -> list[str]:
         """Return one clause for each difference between an existing cluster and the parameters."""
-        parameters, node_count = self._parameters, cluster.scale_settings.maximum_node_count
+        parameters, node_count = self._parameters, cluster.max_nodes
         differences = []
         if name == parameters.gpu_cluster and cluster.vm_size.lower() != parameters.gpu_vm_size.lower():
             size = parameters.gpu_vm_size
@@ -112,63 +106,61 @@ class Clusters:
         """Return how many notebooks of a stage can run at the same time."""
         cluster = self.find(self.name_for(stage))
         max_nodes = self._parameters.max_nodes
-        return max_nodes if cluster is None else max(1, min(max_nodes, cluster.scale_settings.maximum_node_count))
+        return max_nodes if cluster is None else max(1, min(max_nodes, cluster.max_nodes))
 
     def machine_for(self, stage: str) -> str:
         """Return the type of machine that runs a stage's notebooks, in the spelling of ``prices_usd_per_hour``."""
         cluster = self.find(self.name_for(stage))
         size = cluster.vm_size if cluster else self._parameters.gpu_vm_size
-        priority = (cluster.vm_priority if cluster else self._parameters.vm_priority).lower().replace("_", "")
-        machine = f"{size}/low_priority" if priority == "lowpriority" else size
+        is_spot = cluster.is_spot if cluster else _is_spot(self._parameters)
+        machine = f"{size}/low_priority" if is_spot else size
         priced_machines = {name.lower(): name for name in self._parameters.prices_usd_per_hour}
         return priced_machines.get(machine.lower(), machine)
 
     def allocation_errors(self, name: str) -> str:
         """Return Azure's error messages if a cluster cannot allocate any machine; otherwise an empty string."""
-        status = self.get_or_create(name).get_status()
-        if status is None or status.current_node_count or not status.errors:
-            return ""
-        return " ".join(str(error) for error in status.errors)
+        clusters, workspace = self._connection.sdk("clusters"), self._connection.workspace
+        return retry(lambda: clusters.allocation_errors(workspace, name), f"read the state of the cluster {name}")
 
     def delete_created(self) -> list[str]:
         """Delete the clusters that runs created, which have a tag, and return one line for each."""
-        from azureml.core.compute import ComputeTarget
-
-        workspace, lines = self._connection.workspace, []
-        for cluster in retry(lambda: ComputeTarget.list(workspace), "list the clusters"):
-            if cluster.type == "AmlCompute" and _CREATION_TAG.items() <= (cluster.tags or {}).items():
-                retry(cluster.delete, f"delete the cluster {cluster.name}")
+        clusters, workspace, lines = self._connection.sdk("clusters"), self._connection.workspace, []
+        for cluster in retry(lambda: clusters.list_all(workspace), "list the clusters"):
+            if _CREATION_TAG.items() <= cluster.tags.items():
+                retry(functools.partial(clusters.delete, workspace, cluster.name), f"delete the cluster {cluster.name}")
                 lines.append(f"cluster {cluster.name}: deleted")
         return lines
 
-    def _create(self, name: str) -> Any:
+    def _create(self, name: str) -> ClusterDetails:
         """Create the cluster ``gpu_cluster``, and wait until it is ready."""
-        from azureml.core.compute import AmlCompute, ComputeTarget
-
         parameters = self._parameters
         if name == parameters.cpu_cluster and name != parameters.gpu_cluster:
             raise StageError(
                 f"cpu_cluster: there is no cluster {name}, and Millrace creates only the gpu_cluster. Create it "
                 f"(infra/ does), or leave cpu_cluster empty to execute these notebooks on {parameters.gpu_cluster}."
             )
-        identity = {"identity_type": "UserAssigned", "identity_id": [parameters.managed_identity]}
-        configuration = AmlCompute.provisioning_configuration(
-            vm_size=parameters.gpu_vm_size,
-            vm_priority=_PRIORITIES[parameters.vm_priority],
-            min_nodes=0,
-            max_nodes=parameters.max_nodes,
-            idle_seconds_before_scaledown=parameters.idle_seconds,
-            tags=_CREATION_TAG,
-            **(identity if parameters.managed_identity else {}),
-        )
         workspace, action = self._connection.workspace, f"create the cluster {name}"
-        cluster = retry(lambda: ComputeTarget.create(workspace, name, configuration), action)
-        with translate_errors(action):
-            cluster.wait_for_completion(show_output=False, timeout_in_minutes=_CREATION_TIMEOUT_MINUTES)
-        if cluster.provisioning_state != "Succeeded":
+        create = functools.partial(
+            self._connection.sdk("clusters").create,
+            workspace,
+            name,
+            vm_size=parameters.gpu_vm_size,
+            is_spot=_is_spot(parameters),
+            max_nodes=parameters.max_nodes,
+            idle_seconds=parameters.idle_seconds,
+            identity=parameters.managed_identity,
+            tags=_CREATION_TAG,
+            timeout_minutes=_CREATION_TIMEOUT_MINUTES,
+        )
+        cluster = retry(create, action)
+        if cluster.state != "Succeeded":
             raise StageError(
-                f"The cluster {name} could not be created: "
-                f"{cluster.provisioning_errors or cluster.provisioning_state}. Check with `{command('doctor')}` that "
-                f"{parameters.gpu_vm_size} is available in the region and has enough quota."
+                f"The cluster {name} could not be created: {cluster.errors or cluster.state}. Check with "
+                f"`{command('doctor')}` that {parameters.gpu_vm_size} is available in the region and has enough quota."
             )
         return cluster
+
+
+def _is_spot(parameters: Parameters) -> bool:
+    """Return whether new machines are ones that Azure may take away."""
+    return parameters.vm_priority != "dedicated"

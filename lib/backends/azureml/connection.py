@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.error_translation import translate_errors
-from lib.backends.azureml.login import JOB_TOKEN, log_in
+from lib.backends.azureml.login import log_in
+from lib.backends.azureml.seams import Workspace, load_module
+from lib.backends.azureml.v2.client import make_client
 from lib.errors import ParameterError
 from lib.paths import ROOT
 
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 
     from lib.parameters import Parameters
 
-log = logging.getLogger(__name__)
-
 WORKSPACE_PARAMETERS = ("subscription_id", "resource_group", "workspace_name")
-_SDK_WARNING_SHOWN = "MILLRACE_SDK_V1_WARNING_SHOWN"
 
 
 def workspace_names(parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -79,23 +77,25 @@ class Connection:
     ----------
     parameters : Parameters
         ``subscription_id``, ``resource_group``, ``workspace_name`` and ``tenant_id``.
+
+    Attributes
+    ----------
+    sdk_version : {"v1", "v2"}
+    workspace : seams.Workspace
+        The workspace, as the modules of `sdk` take it.
     """
 
     def __init__(self, parameters: Parameters):
-        _warn_about_sdk_v1()
+        self.sdk_version = "v1"
         self.workspace_names = workspace_names(parameters)
         with translate_errors("log in to Azure"):
             self.login = log_in(parameters.get("tenant_id") or "")
         with translate_errors(f"find the workspace {self.workspace_names['workspace_name']}"):
-            self.workspace = self._find_workspace()
+            self.workspace: Workspace = self.sdk("workspace").open_workspace(self.workspace_names, self.login)
 
-    def _find_workspace(self) -> Any:
-        """Return azureml-core's object of the workspace; inside a job, it comes from the job's context."""
-        from azureml.core import Run, Workspace
-
-        if self.login.authentication is None:
-            return Run.get_context(allow_offline=False).experiment.workspace
-        return Workspace(**self.workspace_names, auth=self.login.authentication)
+    def sdk(self, module: str) -> ModuleType:
+        """Return a module of the SDK in use; see `seams.MODULES`."""
+        return load_module(self.sdk_version, module)
 
     @property
     def credential(self) -> TokenCredential:
@@ -105,31 +105,9 @@ class Connection:
     @property
     def tracking_uri(self) -> str:
         """MLflow tracking URI of the workspace. Reading it makes azureml-mlflow use this login."""
-        if JOB_TOKEN in os.environ:
-            return os.environ["MLFLOW_TRACKING_URI"]
-        return self.workspace.get_mlflow_tracking_uri()
+        return self.workspace.tracking_uri
 
     @functools.cached_property
     def client(self) -> MLClient:
         """The client of SDK version 2, for online endpoints, machine sizes and quotas."""
-        from azure.ai.ml import MLClient
-
-        return MLClient(
-            self.credential,
-            subscription_id=self.workspace_names["subscription_id"],
-            resource_group_name=self.workspace_names["resource_group"],
-            workspace_name=self.workspace_names["workspace_name"],
-            show_progress=False,
-            enable_telemetry=False,
-        )
-
-
-def _warn_about_sdk_v1() -> None:
-    """Log a warning that SDK version 1 is out of support, once per run: notebooks inherit an environment variable."""
-    if _SDK_WARNING_SHOWN not in os.environ and JOB_TOKEN not in os.environ:
-        os.environ[_SDK_WARNING_SHOWN] = "1"
-        log.warning(
-            "Azure ML's SDK version 1 (azureml-core, azureml-train-automl-client) has been out of support since 30 "
-            "June 2026. It still works. Each module of lib/backends/azureml/ wraps one service, so that the SDK can be "
-            "replaced step by step."
-        )
+        return make_client(self.workspace_names, self.login)

@@ -1,4 +1,4 @@
-"""Tables as registered, versioned Tabular datasets.
+"""Tables as registered, versioned datasets: Tabular datasets of SDK version 1, or data assets of version 2.
 
 A table has one of three kinds of address: ``azureml:<dataset>:<version>`` for a registered dataset,
 ``azureml://datastores/<datastore>/paths/<path>`` for a file in the datastore, or a local path. Tables of the last two
@@ -7,19 +7,18 @@ kinds are registered on first use.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import re
 import tempfile
-import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.datastore import DATASTORE_URI
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
+from lib.backends.azureml.seams import TableVersion
 from lib.errors import DataError
 from lib.paths import resolve_existing
 from lib.tables import cleaning, frames
@@ -35,18 +34,9 @@ if TYPE_CHECKING:
     from lib.tables.schema_source import SchemaSource
 
 DATASET_URI = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*):(?P<version>\d+)")
-_NO_PATH_MESSAGE = "path can't be empty"
 _SHA256_TAG = "sha256"
 # URI of the schema of the file that a dataset was made from.
 _SCHEMA_TAG = "schema"
-# Azure rejects a definition that an earlier version has, and names that version. The service writes a sentence;
-# azureml-core writes a line of Python that gets the version.
-_IDENTICAL_DATASET = re.compile(
-    r'(?:has been registered as |name=")(?P<name>[\w.-]+)(?:", version=|:)(?P<version>\d+)(?: \(name:version\)|\))'
-)
-
-# The native dataset engine must not be started by two threads at once.
-_engine_lock = threading.Lock()
 
 
 class Datasets:
@@ -123,10 +113,8 @@ class Datasets:
     ) -> pd.DataFrame:
         """Read a table by an address of any kind; see `lib.tables.frames.read`."""
         dataset = self._get(self.ensure_registered(uri, encoding, schema_source))
-        # The engine prints telemetry messages and the identity that it uses.
-        silence = contextlib.redirect_stdout(io.StringIO())
-        with _engine_lock, silence, translate_errors(f"read the dataset {dataset.name}, version {dataset.version}"):
-            frame = dataset.to_pandas_dataframe()
+        with translate_errors(f"read the dataset {dataset.name}, version {dataset.version}"):
+            frame = self._tables.read(self._connection.workspace, dataset, self._datastore)
         if frame.empty:
             raise DataError(
                 f"The dataset {dataset.name}, version {dataset.version}, has no rows. Register a version with rows, "
@@ -138,51 +126,34 @@ class Datasets:
         frames.set_attrs(remaining, [], exclude, schema)
         return remaining
 
-    def _stored_schema(self, dataset: Any) -> dict[str, Any] | None:
+    def _stored_schema(self, dataset: TableVersion) -> dict[str, Any] | None:
         """Return the schema of the file that a dataset was made from; None if it was not made from a file."""
         uri = dataset.tags.get(_SCHEMA_TAG)
         return self._datastore.read_json(uri) if uri else None
 
-    def get(self, uri: str) -> Any:
-        """Return the Tabular dataset for an address of any kind, to be used as a job's input."""
-        return self._get(self.ensure_registered(uri))
+    @property
+    def _tables(self) -> ModuleType:
+        """The SDK's functions for tables."""
+        return self._connection.sdk("tables")
 
-    def _get(self, uri: str) -> Any:
-        """Return the Tabular dataset at an address ``azureml:<dataset>:<version>``."""
-        from azureml.core import Dataset
-
-        match = DATASET_URI.fullmatch(uri)
-        assert match is not None, uri
+    def _get(self, address: str) -> TableVersion:
+        """Return the dataset at an address ``azureml:<dataset>:<version>``."""
+        match = DATASET_URI.fullmatch(address)
+        assert match is not None, address
         name, version = match["name"], int(match["version"])
-        with _engine_lock, translate_errors(f"find the dataset {name}, version {version}"):
-            return Dataset.get_by_name(self._connection.workspace, name, version)
+        with translate_errors(f"find the dataset {name}, version {version}"):
+            return self._tables.get(self._connection.workspace, name, version)
 
     def _newest_version(self, name: str, sha256: str) -> str | None:
         """Return the address of a dataset's newest version if its content has the given hash; otherwise None."""
-        with _engine_lock, translate_errors(f"find the dataset {name}"):
+        with translate_errors(f"find the dataset {name}"):
             try:
-                newest = self._get_newest(name)
+                newest = self._tables.get(self._connection.workspace, name)
             except Exception as error:
                 if is_not_found(error):
                     return None
                 raise
-        return f"azureml:{name}:{newest.version}" if newest.tags.get(_SHA256_TAG) == sha256 else None
-
-    def _get_newest(self, name: str) -> Any:
-        """Return the newest version of a dataset.
-
-        The SDK asks the first version of Azure's API, and then the second version if the first does not know the
-        dataset. If another run registers the dataset in between, the second version answers without a path. The SDK
-        raises an error for this answer, so the SDK is called again.
-        """
-        from azureml.core import Dataset
-
-        try:
-            return Dataset.get_by_name(self._connection.workspace, name)
-        except Exception as error:
-            if _NO_PATH_MESSAGE not in str(error):
-                raise
-            return Dataset.get_by_name(self._connection.workspace, name)
+        return newest.address if newest.tags.get(_SHA256_TAG) == sha256 else None
 
     def _register(
         self,
@@ -221,30 +192,14 @@ class Datasets:
             return registered
         self._datastore.upload(content, path)
         all_tags = {**(tags or {}), _SHA256_TAG: sha256, "rows": str(len(frame))}
-        with _engine_lock:
-            return retry(
-                lambda: self._register_file(path, arrow.schema, name, description, all_tags),
-                f"register the dataset {name}",
-            )
 
-    def _register_file(self, path: str, schema: pa.Schema, name: str, description: str, tags: dict[str, str]) -> str:
-        """Register a Parquet file of the datastore as a new version of a dataset, and return the version's address."""
-        from azureml.core import Dataset
+        def register() -> str:
+            return self._tables.register(
+                self._connection.workspace, self._datastore.azure_datastore.name, path, arrow.schema, name, description,
+                all_tags,
+            )  # fmt: skip
 
-        dataset = Dataset.Tabular.from_parquet_files(
-            (self._datastore.azure_datastore, path), validate=False, set_column_types=column_types(schema)
-        )
-        try:
-            version = dataset.register(
-                self._connection.workspace, name, description=description, tags=tags, create_new_version=True
-            )
-        except Exception as error:
-            # Azure keeps one version per definition, and an earlier version has the same one. Return that version.
-            identical = _IDENTICAL_DATASET.search(str(error))
-            if identical is None:
-                raise
-            return f"azureml:{identical['name']}:{identical['version']}"
-        return f"azureml:{version.name}:{version.version}"
+        return retry(register, f"register the dataset {name}")
 
 
 def to_dataset_types(table: pa.Table) -> pa.Table:
@@ -275,21 +230,3 @@ def _to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
         texts = [None if value is None else str(value) for value in column.to_pylist()]
         return pa.array(texts, type=pa.string())
     return column
-
-
-def column_types(schema: pa.Schema) -> dict[str, Any]:
-    """Return the dataset type of each column. Without them, the engine would take 0 and 1 for booleans.
-
-    Columns without an exactly matching dataset type, such as times and small integers, are omitted: the engine uses
-    their type in the Parquet file. The nearest dataset type would lose digits or the time zone.
-    """
-    import pyarrow as pa
-    from azureml.data import DataType
-
-    counterparts = {
-        pa.bool_(): DataType.to_bool,
-        pa.int64(): DataType.to_long,
-        pa.float64(): DataType.to_float,
-        pa.string(): DataType.to_string,
-    }
-    return {field.name: counterparts[field.type]() for field in schema if field.type in counterparts}

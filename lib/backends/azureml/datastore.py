@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.backends.azureml.lease import lease
+from lib.backends.azureml.seams import StoreDetails
 from lib.errors import DataError
 from lib.paths import resolve, resolve_existing
 
@@ -41,24 +42,17 @@ class DataStore:
         self._local_folder = resolve(parameters.workspace) / "azureml"
 
     @functools.cached_property
-    def existing(self) -> Any:
+    def existing(self) -> StoreDetails | None:
         """The datastore with the configured name, or None if it was not registered before this run."""
         return retry(self._find, f"find the datastore {self._parameters.datastore}")
 
-    def _find(self) -> Any:
+    def _find(self) -> StoreDetails | None:
         """Return the datastore; None if it is not registered."""
-        from azureml.core import Datastore
-
-        try:
-            return Datastore.get(self._connection.workspace, self._parameters.datastore)
-        except Exception as error:
-            if is_not_found(error):
-                return None
-            raise
+        return self._connection.sdk("stores").find(self._connection.workspace, self._parameters.datastore)
 
     @functools.cached_property
-    def azure_datastore(self) -> Any:
-        """The SDK's object of the datastore, which is registered without a key if it does not exist."""
+    def azure_datastore(self) -> StoreDetails:
+        """The datastore, which is registered without a key if it does not exist."""
         return self.existing or self._register()
 
     @property
@@ -69,7 +63,7 @@ class DataStore:
     @property
     def is_keyless(self) -> bool:
         """Whether the datastore has no key, so that only identities can access it. A new datastore has none."""
-        return not (self.existing and (self.existing.account_key or self.existing.sas_token))
+        return not (self.existing and self.existing.credential)
 
     @functools.cached_property
     def container(self) -> ContainerClient:
@@ -85,7 +79,7 @@ class DataStore:
                     pass  # another run has just created it
         return client
 
-    def container_client(self, datastore: Any) -> ContainerClient:
+    def container_client(self, datastore: StoreDetails) -> ContainerClient:
         """Return the client of a datastore's blob container, which need not exist."""
         from azure.storage.blob import ContainerClient
 
@@ -93,26 +87,19 @@ class DataStore:
             f"{datastore.protocol}://{datastore.account_name}.blob.{datastore.endpoint}",
             datastore.container_name,
             # A datastore that was registered by hand may have a key or a signature.
-            credential=datastore.account_key or datastore.sas_token or self._connection.credential,
+            credential=datastore.credential or self._connection.credential,
             retry_total=5,
         )
 
-    def _register(self) -> Any:
+    def _register(self) -> StoreDetails:
         """Register the blob container as a datastore without a key."""
-        from azureml.core import Datastore
-
         workspace, name = self._connection.workspace, self._parameters.datastore
-        account = self._parameters.storage_account or _last_segment(workspace.get_details()["storageAccount"])
+        account = self._parameters.storage_account or _last_segment(workspace.storage_account_id)
 
-        def find_or_register() -> Any:
+        def find_or_register() -> StoreDetails:
             # If another run registers the datastore at the same time, Azure rejects this call; the retry finds it.
-            return self._find() or Datastore.register_azure_blob_container(
-                workspace,
-                datastore_name=name,
-                container_name=self._parameters.container,
-                account_name=account,
-                skip_validation=True,
-            )
+            stores = self._connection.sdk("stores")
+            return self._find() or stores.register(workspace, name, account, self._parameters.container)
 
         return retry(find_or_register, f"register the datastore {name}")
 

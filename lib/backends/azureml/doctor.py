@@ -128,7 +128,7 @@ class _WorkspaceChecks:
 
     def _storage_account(self) -> tuple[str, str, str]:
         """Return the resource group, type and name of ``storage_account``, by default the workspace's account."""
-        id_segments = self._connection.workspace.get_details()["storageAccount"].split("/")
+        id_segments = self._connection.workspace.storage_account_id.split("/")
         group = self._connection.workspace_names["resource_group"]
         if "resourceGroups" in id_segments:
             group = id_segments[id_segments.index("resourceGroups") + 1]

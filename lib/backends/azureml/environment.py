@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
-import tempfile
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from lib.backends import python_packages
-from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
+from lib.backends.azureml.error_translation import retry, translate_errors
+from lib.backends.azureml.seams import EnvironmentReference
 from lib.errors import DataError
+
+if TYPE_CHECKING:
+    from lib.backends.azureml.connection import Connection
 
 NAME = "millrace"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 # N-series machines have an NVIDIA GPU.
 _GPU_SIZE = re.compile(r"Standard_N[CDV]", re.IGNORECASE)
 _INFERENCE_SERVER = "azureml-inference-server-http"
+
+# Two notebooks that start at once need the same environment; only one of them registers it.
+_registration_lock = threading.Lock()
 
 
 def conda_specification(vm_size: str = "") -> str:
@@ -49,39 +55,31 @@ def python_version(specification: str) -> str:
     return match[1]
 
 
-def get_or_register(workspace: Any, vm_size: str = "") -> Any:
+def get_or_register(connection: Connection, vm_size: str = "") -> EnvironmentReference:
     """Return the environment for a machine size, and register it if its content is new.
 
     Parameters
     ----------
-    workspace : azureml.core.Workspace
+    connection : Connection
     vm_size : str
         Machine size of the cluster; empty for an endpoint.
-
-    Returns
-    -------
-    azureml.core.Environment
     """
-    return _get_or_register_conda(workspace, NAME, conda_specification(vm_size))
+    return _get_or_register_conda(connection, NAME, conda_specification(vm_size))
 
 
-def for_model(workspace: Any, folder: Path) -> Any:
+def for_model(connection: Connection, folder: Path) -> EnvironmentReference:
     """Return the environment of a model's own ``conda.yaml``, extended by an inference server.
 
     Parameters
     ----------
-    workspace : azureml.core.Workspace
+    connection : Connection
     folder : Path
         The model folder.
-
-    Returns
-    -------
-    azureml.core.Environment
     """
     specification = (folder / "conda.yaml").read_text(encoding="utf-8")
     if not re.search(rf"{_INFERENCE_SERVER}|azureml-defaults", specification):
         specification = _add_pip_package(specification, _INFERENCE_SERVER)
-    return _get_or_register_conda(workspace, f"{NAME}-model", specification)
+    return _get_or_register_conda(connection, f"{NAME}-model", specification)
 
 
 def _add_pip_package(specification: str, package: str) -> str:
@@ -95,23 +93,15 @@ def _add_pip_package(specification: str, package: str) -> str:
     return yaml.safe_dump(conda, sort_keys=False)
 
 
-def _get_or_register_conda(workspace: Any, name: str, specification: str) -> Any:
+def _get_or_register_conda(connection: Connection, name: str, specification: str) -> EnvironmentReference:
     """Return the environment with a conda specification, and register it if it is not registered yet."""
-    from azureml.core import Environment
-
+    environments, workspace = connection.sdk("environments"), connection.workspace
     version = content_version(specification)
-    with translate_errors(f"find the environment {name}, version {version}"):
-        try:
-            return Environment.get(workspace, name, version)
-        except Exception as error:
-            if not is_not_found(error):
-                raise
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "environment.yml"
-        file.write_text(specification, encoding="utf-8")
-        environment = Environment.from_conda_specification(name, str(file))
-    environment.version = version
-    environment.docker.base_image = IMAGE
-    # azureml-core warns about every version that is set explicitly.
-    logging.getLogger("azureml.core.environment").setLevel(logging.ERROR)
-    return retry(lambda: environment.register(workspace), f"register the environment {name}")
+    with _registration_lock:
+        with translate_errors(f"find the environment {name}, version {version}"):
+            if environments.exists(workspace, name, version):
+                return EnvironmentReference(name, version)
+        return retry(
+            lambda: environments.register(workspace, name, version, IMAGE, specification),
+            f"register the environment {name}",
+        )

@@ -11,6 +11,7 @@ from typing import Any
 from lib import errors
 from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY
 from lib.backends.azureml.error_translation import identify_error, retry
+from lib.backends.azureml.job import Job
 from lib.backends.azureml.known_errors import TIME_LIMIT
 from lib.errors import MillraceError, StageError
 from lib.paths import display_path
@@ -37,7 +38,7 @@ class NotebookFailed(StageError):
 
 
 def make_job_error(
-    run: Any,
+    job: Job,
     status: str,
     cell_failure: dict[str, Any] | None,
     message: str,
@@ -48,7 +49,7 @@ def make_job_error(
 
     Parameters
     ----------
-    run : azureml.core.Run
+    job : Job
     status : str
         Final status of the job.
     cell_failure : dict or None
@@ -60,20 +61,20 @@ def make_job_error(
     timeout_minutes : float
         Time limit that the job was submitted with.
     """
-    location = f"Notebook: {display_path(executed)}" if executed.is_file() else f"Job: {run.get_portal_url()}"
+    location = f"Notebook: {display_path(executed)}" if executed.is_file() else f"Job: {job.url}"
     if cell_failure is not None:
         return _make_cell_error(cell_failure, location)
-    if has_reached_time_limit(run, status, message, timeout_minutes):
+    if has_reached_time_limit(job, status, message, timeout_minutes):
         return StageError(
-            f"Job {run.id} did not finish within its time limit of {timeout_minutes:g} minutes, so Azure ended it. "
+            f"Job {job.id} did not finish within its time limit of {timeout_minutes:g} minutes, so Azure ended it. "
             f"Raise timeout_minutes, use fewer rows, or choose a larger machine.\n{location}"
         )
     if status == "Canceled":
-        return StageError(f"Job {run.id} {CANCELLED_EXTERNALLY}\n{location}")
+        return StageError(f"Job {job.id} {CANCELLED_EXTERNALLY}\n{location}")
     meaning = identify_error(StageError(message)).meaning
     log = executed.with_suffix(".log")
     log_lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
-    summary = f"Job {run.id} ended as {status.lower()}. {meaning} Azure says: {message}"
+    summary = f"Job {job.id} ended as {status.lower()}. {meaning} Azure says: {message}"
     return StageError("\n".join([summary, location, *log_lines[-_LOG_TAIL_LINES:]]))
 
 
@@ -101,15 +102,13 @@ def retry_pause_seconds(message: str, attempt: int) -> float:
     return waits[min(attempt, len(waits)) - 1] if waits else 0.0
 
 
-def job_error_message(run: Any, status: str) -> str:
+def job_error_message(job: Job, status: str) -> str:
     """Return Azure's error message, or its first warning, for a job that did not complete."""
-    details = retry(run.get_details, f"read the error of job {run.id}")
-    message = ((details.get("error") or {}).get("error") or {}).get("message")
-    warnings = [warning.get("message") for warning in details.get("warnings") or ()]
-    return message or next(filter(None, warnings), None) or f"the job ended as {status.lower()}"
+    message = retry(job.details, f"read the error of job {job.id}").message
+    return message or f"the job ended as {status.lower()}"
 
 
-def has_reached_time_limit(run: Any, status: str, message: str, timeout_minutes: float) -> bool:
+def has_reached_time_limit(job: Job, status: str, message: str, timeout_minutes: float) -> bool:
     """Return whether Azure ended a job at its time limit, which Azure reports as a cancellation or a failure.
 
     The message says so, or the cancelled job ran as long as the limit.
@@ -118,8 +117,8 @@ def has_reached_time_limit(run: Any, status: str, message: str, timeout_minutes:
         return True
     if status != "Canceled":
         return False
-    details = retry(run.get_details, f"read the times of job {run.id}")
-    seconds = seconds_between(details.get("startTimeUtc"), details.get("endTimeUtc"))
+    details = retry(job.details, f"read the times of job {job.id}")
+    seconds = seconds_between(details.started, details.ended)
     return seconds >= timeout_minutes * 60 - _CLOCK_TOLERANCE_SECONDS
 
 

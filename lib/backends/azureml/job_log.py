@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import requests
 
 from lib.backends.azureml.error_translation import retry
+from lib.backends.azureml.job import Job
 
-LOG_FILE = "std_log.txt"
 _TIMEOUT_SECONDS = 30
 
 
@@ -18,22 +17,21 @@ class LogReader:
 
     Parameters
     ----------
-    run : azureml.core.Run
+    job : Job
     report : callable
         Receives each complete line.
     """
 
-    def __init__(self, run: Any, report: Callable[[str], None]):
-        self._run, self._report = run, report
+    def __init__(self, job: Job, report: Callable[[str], None]):
+        self._job, self._report = job, report
         self._bytes_read = 0
 
     def report_new_lines(self) -> None:
         """Report the complete lines that were added since the last call."""
-        files = retry(self._run.get_details, f"read the log of job {self._run.id}").get("logFiles") or {}
-        uri = next((uri for name, uri in sorted(files.items()) if name.endswith(LOG_FILE)), None)
-        if uri is None:
+        url = retry(self._job.details, f"read the log of job {self._job.id}").log_url
+        if url is None:
             return
-        response = requests.get(uri, headers={"Range": f"bytes={self._bytes_read}-"}, timeout=_TIMEOUT_SECONDS)
+        response = requests.get(url, headers={"Range": f"bytes={self._bytes_read}-"}, timeout=_TIMEOUT_SECONDS)
         if response.status_code not in (200, 206):
             # The log has no new bytes (416), or there is no log yet. The whole log is downloaded after the job's end.
             return

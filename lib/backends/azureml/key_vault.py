@@ -6,7 +6,8 @@ import base64
 import hashlib
 from typing import Any
 
-from lib.backends.azureml.error_translation import is_not_found, translate_error
+from lib.backends.azureml.error_translation import is_not_found, translate_error, translate_errors
+from lib.backends.azureml.seams import Workspace
 from lib.errors import ParameterError
 
 _VAULT_DOMAIN, _API_VERSION = "vault.azure.net", "7.4"
@@ -14,14 +15,14 @@ _VAULT_SCOPE = f"https://{_VAULT_DOMAIN}/.default"
 _TIMEOUT_SECONDS = 60
 
 
-def read_secret(workspace: Any, name: str) -> str:
+def read_secret(workspace: Workspace, name: str) -> str:
     """Return the secret with a name.
 
     https://learn.microsoft.com/azure/machine-learning/how-to-use-secrets-in-runs
 
     Parameters
     ----------
-    workspace : azureml.core.Workspace
+    workspace : seams.Workspace
     name : str
 
     Raises
@@ -29,12 +30,8 @@ def read_secret(workspace: Any, name: str) -> str:
     ParameterError
         If the vault has no such secret.
     """
-    try:
-        secret = workspace.get_default_keyvault().get_secret(name)
-    except Exception as error:
-        if not is_not_found(error):
-            raise translate_error(error, f"read the secret {name} of the key vault") from error
-        secret = None
+    with translate_errors(f"read the secret {name} of the key vault"):
+        secret = workspace.read_secret(name)
     if not secret:
         raise ParameterError(
             f"keyvault:{name}: the key vault of the workspace {workspace.name} has no secret of this name. Add it with "
@@ -50,7 +47,7 @@ class VaultSigner:
 
     Parameters
     ----------
-    workspace : azureml.core.Workspace
+    workspace : seams.Workspace
     credential : TokenCredential
     name : str
         Name of an EC key on the curve P-256.
@@ -66,10 +63,10 @@ class VaultSigner:
         If the vault has no such key, or it is of another kind.
     """
 
-    def __init__(self, workspace: Any, credential: Any, name: str):
+    def __init__(self, workspace: Workspace, credential: Any, name: str):
         self._credential = credential
         self._name = name
-        vault = workspace.get_details()["keyVault"].rpartition("/")[2]
+        vault = workspace.key_vault_id.rpartition("/")[2]
         self._address = f"https://{vault}.{_VAULT_DOMAIN}"
         key = self._call("GET", f"{self._address}/keys/{name}")["key"]
         self._key_address = key["kid"]

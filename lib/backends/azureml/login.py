@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.identity import InteractiveBrowserCredential
-    from azureml.core.authentication import AbstractAuthentication
 
 JOB_TOKEN = "AZUREML_RUN_TOKEN"
 _MANAGEMENT_SCOPE = "https://management.azure.com/.default"
@@ -33,17 +32,17 @@ class Login:
 
     Attributes
     ----------
+    kind : str
+        The kind of login, as `detect_login` returns it.
     description : str
         The kind of login, for the user.
     credential : TokenCredential
-        Credential for SDK version 2, Azure Resource Manager and storage.
-    authentication : AbstractAuthentication or None
-        Authentication for SDK version 1 (azureml-core); None in a job, where the run context authenticates.
+        Credential for the workspace, Azure Resource Manager and storage.
     """
 
+    kind: str
     description: str
     credential: TokenCredential
-    authentication: AbstractAuthentication | None
 
 
 def detect_login(environment: Mapping[str, str]) -> str:
@@ -72,36 +71,18 @@ def detect_login(environment: Mapping[str, str]) -> str:
 def log_in(tenant_id: str = "") -> Login:
     """Log in to Azure with the kind of login that the environment variables determine."""
     kind = detect_login(os.environ)
-    if kind == "job":
-        return _job_login()
-    if kind == "service principal":
-        return _service_principal_login()
-    description, credential = _token_credential(kind, tenant_id)
-    return Login(description, credential, _sdk_v1_authentication(credential))
-
-
-def _job_login() -> Login:
-    """Log in inside a job, as the cluster's identity. The run context authenticates SDK version 1."""
-    from azure.identity import ManagedIdentityCredential
-
-    return Login("identity of the job's cluster", ManagedIdentityCredential(client_id=_cluster_identity()), None)
-
-
-def _service_principal_login() -> Login:
-    """Log in as the service principal in the environment variables."""
-    from azure.identity import ClientSecretCredential
-    from azureml.core.authentication import ServicePrincipalAuthentication
-
-    tenant, client, secret = (os.environ[f"AZURE_{name}"] for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"))
-    # The native dataset reader recognizes this class and reads the storage as the same principal, without a key.
-    authentication = ServicePrincipalAuthentication(tenant, client, secret)
-    return Login(f"service principal {client}", ClientSecretCredential(tenant, client, secret), authentication)
+    return Login(kind, *_token_credential(kind, tenant_id))
 
 
 def _token_credential(kind: str, tenant_id: str) -> tuple[str, TokenCredential]:
     """Return the description for the user and the credential of a kind of login."""
     from azure import identity
 
+    if kind == "job":
+        return "identity of the job's cluster", identity.ManagedIdentityCredential(client_id=_cluster_identity())
+    if kind == "service principal":
+        tenant, client, secret = (os.environ[f"AZURE_{name}"] for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"))
+        return f"service principal {client}", identity.ClientSecretCredential(tenant, client, secret)
     if kind == "federated identity":
         return f"federated identity {os.environ['AZURE_CLIENT_ID']}", identity.WorkloadIdentityCredential()
     if kind == "service connection":
@@ -118,16 +99,6 @@ def _token_credential(kind: str, tenant_id: str) -> tuple[str, TokenCredential]:
     if kind == "az login":
         return "az login", identity.AzureCliCredential(tenant_id=tenant_id)
     return "browser", _browser_credential(tenant_id)
-
-
-def _sdk_v1_authentication(credential: TokenCredential) -> AbstractAuthentication:
-    """Return an authentication for SDK version 1 that takes its tokens from a credential."""
-    from azureml.core.authentication import TokenAuthentication
-
-    def get_token(audience: str) -> str:
-        return credential.get_token(f"{audience.rstrip('/')}/.default").token
-
-    return TokenAuthentication(get_token)
 
 
 def _cluster_identity() -> str | None:

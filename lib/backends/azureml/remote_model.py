@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lib.backends.azureml import cost, environment, snapshot
 from lib.backends.azureml.cancellation import cancel_job
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
+from lib.backends.azureml.job import Job, JobRequest
 from lib.backends.azureml.job_errors import job_error_message
 from lib.backends.azureml.job_executor import ClusterExecutor
 from lib.backends.azureml.scoring_job import MODEL, OUTPUT, ROWS
@@ -104,41 +105,42 @@ class ScoringJobs:
         StageError
             If the job does not complete.
         """
-        run = self._submit(folder, X)
-        print(f"job {run.id} scores {len(X):,} rows: {run.get_portal_url()}")
+        job = self._submit(folder, X)
+        print(f"job {job.id} scores {len(X):,} rows: {job.url}")
         timeout_minutes = (self._parameters.get("timeout_minutes") or {}).get("train") or cost.MAX_JOB_MINUTES
         try:
-            status = self._executor.wait_for_job(run, timeout_minutes, threading.Event(), lambda line: None)
+            status = self._executor.wait_for_job(job, timeout_minutes, threading.Event(), lambda line: None)
         except BaseException:
-            cancel_job(run, print)
+            cancel_job(job, print)
             raise
         if status != "Completed":
-            message = job_error_message(run, status)
+            message = job_error_message(job, status)
             raise StageError(
-                f"The scoring job {run.id} ended as {status.lower()}. {identify_error(StageError(message)).meaning} "
-                f"Azure says: {message}\nJob: {run.get_portal_url()}"
+                f"The scoring job {job.id} ended as {status.lower()}. {identify_error(StageError(message)).meaning} "
+                f"Azure says: {message}\nJob: {job.url}"
             )
         with tempfile.TemporaryDirectory() as output_folder:
             file = Path(output_folder) / "answer.json"
-            retry(lambda: run.download_file(OUTPUT, str(file)), f"download the predictions of job {run.id}")
+            retry(lambda: job.download(OUTPUT, file), f"download the predictions of job {job.id}")
             return json.loads(file.read_text(encoding="utf-8"))
 
-    def _submit(self, folder: Path, X: pd.DataFrame) -> Any:
-        """Submit a job that scores rows with the model in a folder, and return the job's run."""
+    def _submit(self, folder: Path, X: pd.DataFrame) -> Job:
+        """Submit a job that scores rows with the model in a folder."""
         import pyarrow.parquet as pq
-        from azureml.core import Experiment, ScriptRunConfig
 
         from lib.backends.azureml.datasets import to_dataset_types
 
         with tempfile.TemporaryDirectory(prefix="scoring-") as job_folder:
             snapshot.pack_scoring(Path(job_folder), folder, MODEL)
             pq.write_table(to_dataset_types(pandas_conversion.pandas_to_arrow(X)), Path(job_folder) / ROWS)
+            request = JobRequest(
+                folder=Path(job_folder),
+                command=("python", "scoring_job.py"),
+                experiment=self._parameters.name,
+                cluster=self._executor.cluster,
+                environment=environment.for_model(self._connection, folder),
+                tags={"stage": "scoring"},
+                identity=self._parameters.managed_identity,
+            )
             with translate_errors("submit the scoring job"):
-                config = ScriptRunConfig(
-                    source_directory=job_folder,
-                    command=["python", "scoring_job.py"],
-                    compute_target=self._executor.cluster,
-                    environment=environment.for_model(self._connection.workspace, folder),
-                )
-                experiment = Experiment(self._connection.workspace, self._parameters.name)
-                return experiment.submit(config, tags={"stage": "scoring"})
+                return self._connection.sdk("jobs").submit(self._connection.workspace, request)

@@ -161,10 +161,9 @@ class EndpointResources:
 
     def _environment(self, model_folder: Path) -> Any:
         """Return the environment to load a model in: that of the model's folder, or else the project's."""
-        workspace = self._connection.workspace
         if is_remote(model_folder):
-            return environment.for_model(workspace, model_folder)
-        return environment.get_or_register(workspace)
+            return environment.for_model(self._connection, model_folder)
+        return environment.get_or_register(self._connection)
 
     def delete_deployment(self, name: str) -> None:
         """Remove a deployment from the traffic percentages, as Azure requires, and then delete it."""

@@ -121,7 +121,7 @@ class Service:
 
     async def ready(self, request: Request) -> Response:
         """GET /ready: a model is loaded and a worker can answer."""
-        pool, _ = self._leading()
+        pool, _ = self.traffic.find_leading()
         if not pool.has_worker:
             raise RequestError(503, "not_ready", "No worker is running at the moment.")
         return self._reply(request, 200, {"status": "ready", "model": {"name": pool.name, "version": pool.version}})
@@ -137,16 +137,16 @@ class Service:
 
     async def description(self, request: Request) -> Response:
         """GET /openapi.json."""
-        return self._reply(request, 200, self._describe(*self._leading()))
+        return self._reply(request, 200, self._describe(*self.traffic.find_leading()))
 
     async def form(self, request: Request) -> Response:
         """GET /: a page on which to try the model."""
-        pool, model = self._leading()
+        pool, model = self.traffic.find_leading()
         return self._page(request, pages.form(model, pool.about, self.limits.rows))
 
     async def documentation(self, request: Request) -> Response:
         """GET /docs: the documentation of the API."""
-        pool, model = self._leading()
+        pool, model = self.traffic.find_leading()
         return self._page(request, pages.documentation(model, self._describe(pool, model), str(request.base_url)))
 
     async def not_served(self, request: Request, error: Exception) -> Response:
@@ -177,19 +177,6 @@ class Service:
         request_id = find_request_id(dict(request.scope["headers"]))
         response.raw_headers += self.replies.common_headers(request_id, self.traffic.leading)
         return response
-
-    def _leading(self) -> tuple[WorkerPool, Model]:
-        """Return the version with most of the traffic and its model.
-
-        Raises
-        ------
-        RequestError
-            With status 503 if there is none.
-        """
-        pool = self.traffic.leading
-        if pool is None or pool.model is None:
-            raise RequestError(503, "not_ready", "No version of the model is ready.")
-        return pool, pool.model
 
     def _describe(self, pool: WorkerPool, model: Model) -> dict[str, Any]:
         return openapi.describe(model, self.limits, pool.classes, pool.about)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from lib.invocation import version
 from lib.scoring.request_error import RequestError
+from lib.serving.server.pool import WorkerPool
 from lib.serving.server.protocols import open_inference
 from lib.serving.server.scoring_routes import find_version
 from lib.serving.server.traffic import Traffic
@@ -46,20 +47,12 @@ class ProtocolPages:
 
     async def ping(self, request: Request) -> Response:
         """GET /ping: as MLflow answers it, if the model can answer."""
-        response = self._reply(request, 200 if self._is_ready() else 404, None)
-        response.body = b"\n"
-        response.headers["content-length"] = "1"
-        return response
+        return self._reply_text(request, 200 if self._is_ready() else 404, b"\n")
 
     async def mlflow_version(self, request: Request) -> Response:
         """GET /version: the version of MLflow that saved the model, as text."""
-        pool = self._traffic.leading
-        if pool is None or pool.model is None:
-            raise RequestError(503, "not_ready", "No version of the model is ready.")
-        response = self._reply(request, 200, None)
-        response.body = pool.model.mlflow_version.encode()
-        response.headers["content-length"] = str(len(response.body))
-        return response
+        _, model = self._traffic.find_leading()
+        return self._reply_text(request, 200, model.mlflow_version.encode())
 
     async def server(self, request: Request) -> Response:
         """GET /v2: the metadata of the server."""
@@ -77,22 +70,31 @@ class ProtocolPages:
     async def model(self, request: Request) -> Response:
         """GET /v2/models/...: the metadata of a model."""
         try:
-            pool = find_version(self._traffic, request.path_params["name"], request.path_params.get("version"))
+            pool = self._find_version(request)
         except RequestError as error:
             return self._reply(request, error.status, {"error": error.message})
         if pool.model is None:
             return self._reply(request, 503, {"error": "The model is not ready."})
-        pools = {pool.version for pool in (self._traffic.stable, self._traffic.new) if pool is not None}
-        return self._reply(request, 200, open_inference.describe_model(pool.model, pool.classes, sorted(pools)))
+        versions = {pool.version for pool in (self._traffic.stable, self._traffic.new) if pool is not None}
+        return self._reply(request, 200, open_inference.describe_model(pool.model, pool.classes, sorted(versions)))
 
     async def model_ready(self, request: Request) -> Response:
         """GET /v2/models/.../ready."""
         try:
-            pool = find_version(self._traffic, request.path_params["name"], request.path_params.get("version"))
+            pool = self._find_version(request)
         except RequestError as error:
             return self._reply(request, error.status, {"error": error.message})
         content = {"name": pool.name, "ready": pool.has_worker}
         return self._reply(request, 200 if pool.has_worker else 503, content)
+
+    def _find_version(self, request: Request) -> WorkerPool:
+        return find_version(self._traffic, request.path_params["name"], request.path_params.get("version"))
+
+    def _reply_text(self, request: Request, status: int, body: bytes) -> Response:
+        response = self._reply(request, status, None)
+        response.body = body
+        response.headers["content-length"] = str(len(body))
+        return response
 
     def _is_ready(self) -> bool:
         pool = self._traffic.leading

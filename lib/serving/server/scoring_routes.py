@@ -127,7 +127,5 @@ def make_error_exchange(route: Route) -> Exchange:
 
 
 def _find_columns(traffic: Traffic) -> tuple:
-    pool = traffic.leading
-    if pool is None or pool.model is None:
-        raise RequestError(503, "not_ready", "No version of the model is ready.")
-    return pool.model.columns
+    _, model = traffic.find_leading()
+    return model.columns

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from lib.scoring.model import Model
 from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
 from lib.serving.rollout import Rollout, Watch
@@ -24,6 +25,7 @@ log = logging.getLogger("lib.serving")
 MAX_MIRRORED = 32  # requests at the same time
 MAX_EVENTS = 20
 MAX_DEAD_CHECKS = 10  # consecutive calls of `check`, one every second or two
+_NOT_READY = "No version of the model is ready."
 
 
 class TimedAnswer(NamedTuple):
@@ -76,6 +78,19 @@ class Traffic:
         """The version with most of the traffic."""
         return self.new if self.new is not None and self.rollout.percent >= 50 else self.stable
 
+    def find_leading(self) -> tuple[WorkerPool, Model]:
+        """Return the version with most of the traffic, and its model.
+
+        Raises
+        ------
+        RequestError
+            With status 503 if no version is ready.
+        """
+        pool = self.leading
+        if pool is None or pool.model is None:
+            raise RequestError(503, "not_ready", _NOT_READY)
+        return pool, pool.model
+
     def find_pool(self, deployment: str) -> WorkerPool:
         """Return the version of a deployment, even if it gets no share of the traffic.
 
@@ -100,7 +115,7 @@ class Traffic:
             if not (answer.answer.model_failed and self.stable is not None):
                 return answer
         if self.stable is None:
-            raise RequestError(503, "not_ready", "No version of the model is ready.")
+            raise RequestError(503, "not_ready", _NOT_READY)
         answer = await _answer(self.stable, body)
         if new is not None and rollout.mirror and 100 * random.random() < rollout.mirror:
             self._mirror(new, body, answer.answer)

@@ -7,6 +7,7 @@ import pytest
 
 from lib.backends.azureml import job_errors
 from lib.backends.azureml.error_translation import identify_error, retry, translate_error
+from lib.backends.azureml.job import JobDetails
 from lib.backends.azureml.known_errors import KNOWN_ERRORS, UNKNOWN_ERROR
 from lib.errors import StageError
 from tests.backends.azureml.azure_messages import MESSAGES
@@ -87,19 +88,17 @@ def test_an_endpoint_that_is_being_updated_is_waited_for():
     assert sum(pauses) == 300
 
 
-class Run:
+class EndedJob:
     """A job that ended, with the details of the run history."""
 
     id = "train_1"
+    url = "https://ml.azure.com/runs/train_1"
 
     def __init__(self, **details):
         self._details = details
 
-    def get_details(self):
-        return self._details
-
-    def get_portal_url(self):
-        return "https://ml.azure.com/runs/train_1"
+    def details(self):
+        return JobDetails.from_run_history(self._details)
 
 
 START = "2026-11-30T10:00:00.1234567Z"
@@ -117,9 +116,9 @@ START = "2026-11-30T10:00:00.1234567Z"
     ],
 )
 def test_a_time_limit_is_no_cancellation(status, details, is_time_limit):
-    run = Run(**details)
-    message = job_errors.job_error_message(run, status)
-    text = str(job_errors.make_job_error(run, status, None, message, Path("none.ipynb"), timeout_minutes=15))
+    job = EndedJob(**details)
+    message = job_errors.job_error_message(job, status)
+    text = str(job_errors.make_job_error(job, status, None, message, Path("none.ipynb"), timeout_minutes=15))
     assert ("did not finish within its time limit of 15 minutes" in text) is is_time_limit
     assert ("was cancelled in the studio" in text) is (status == "Canceled" and not is_time_limit)
     assert not (is_time_limit and job_errors.is_transient(message)), json.dumps(details)

@@ -11,9 +11,8 @@ import pytest
 
 from lib.backends.azureml import datasets
 from lib.backends.azureml.datastore import DATASTORE_URI
+from lib.backends.azureml.v1 import tables as v1_tables
 from lib.tables.files import pandas_conversion
-
-pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
 
 
 @pytest.mark.parametrize("uri", ["azureml:flights:3", "azureml:flights-train.v2:12"])
@@ -60,6 +59,7 @@ def test_unsupported_types_are_converted():
 
 
 def test_only_types_with_an_exact_counterpart_are_declared():
+    pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
     schema = pa.schema(
         {
             "whole": pa.int64(),
@@ -72,15 +72,19 @@ def test_only_types_with_an_exact_counterpart_are_declared():
             "large": pa.uint64(),  # as a signed integer, it would become negative
         }
     )
-    types = datasets.column_types(schema)
+    types = v1_tables.column_types(schema)
     assert list(types) == ["whole", "number", "flag", "text"]
 
 
 def test_a_dataset_that_another_run_registers_during_the_lookup_is_found(monkeypatch):
+    pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
     from azureml.core import Dataset
     from azureml.exceptions import UserErrorException
 
-    answers = [UserErrorException("path can't be empty"), SimpleNamespace(version=1, tags={"sha256": "ab"})]
+    answers = [
+        UserErrorException("path can't be empty"),
+        SimpleNamespace(name="flights-test_keys", version=1, tags={"sha256": "ab"}),
+    ]
 
     def get_by_name(workspace, name):
         answer = answers.pop(0)
@@ -89,7 +93,7 @@ def test_a_dataset_that_another_run_registers_during_the_lookup_is_found(monkeyp
         return answer
 
     monkeypatch.setattr(Dataset, "get_by_name", get_by_name)
-    connection = SimpleNamespace(workspace=None)
+    connection = SimpleNamespace(workspace=SimpleNamespace(native=None), sdk=lambda module: v1_tables)
     stored = datasets.Datasets(connection, None, "flights")
     assert stored._newest_version("flights-test_keys", "ab") == "azureml:flights-test_keys:1"
     assert not answers

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from lib.backends.azureml import key_vault, secret_search
+from lib.backends.azureml.v1.workspace import Workspace
 from lib.errors import MillraceError, ParameterError
 from lib.parameters import Parameters
 from lib.secrets import known_values
@@ -17,7 +18,8 @@ def no_known_values():
 
 
 def workspace_with(get_secret):
-    return SimpleNamespace(name="mlw", get_default_keyvault=lambda: SimpleNamespace(get_secret=get_secret))
+    keyvault = SimpleNamespace(get_secret=get_secret)
+    return Workspace(SimpleNamespace(name="mlw", get_default_keyvault=lambda: keyvault))
 
 
 def test_a_secret_is_read_when_the_parameter_is_used():

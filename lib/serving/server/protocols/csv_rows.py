@@ -14,7 +14,7 @@ from lib.scoring.cells import csv_value
 from lib.scoring.columns import Column
 from lib.scoring.request_error import RequestError
 from lib.scoring.wire_protocol import Answer
-from lib.serving.server.protocols.exchange import Exchange, Reply, check_size, read_error, to_rows
+from lib.serving.server.protocols.exchange import Exchange, Reply, check_size, to_rows
 
 _CSV_TYPE = b"text/csv; charset=utf-8"
 
@@ -45,7 +45,7 @@ class CsvExchange(Exchange):
     def to_reply(self, answer: Answer) -> Reply:
         """Return a worker's answer; errors are JSON."""
         if answer.status != 200 or not self._has_csv_answer:
-            return super().to_reply(answer) if answer.status == 200 else self.to_error(read_error(answer))
+            return super().to_reply(answer)
         return Reply(200, write_answer(msgspec.json.decode(answer.content)), _CSV_TYPE)
 
 

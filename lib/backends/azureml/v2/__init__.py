@@ -1,0 +1,1 @@
+"""Azure ML's SDK version 2: azure-ai-ml."""
