@@ -72,13 +72,17 @@ AZURE: dict[str, Spec] = {
     "gpu_vm_size": Spec(str, may_be_empty=True),
     "cpu_cluster": Spec(str, may_be_empty=True),
     "max_nodes": Spec(int, low=1, high=100),
-    "vm_priority": Spec(str, choices=("dedicated", "low_priority")),
+    "vm_priority": Spec(str, choices=("dedicated", "spot")),
     "idle_seconds": Spec(int, low=60, high=1800),
     "managed_identity": Spec(str, may_be_empty=True),
     "cluster_stages": Spec(list, choices=("preprocess", "train"), may_be_empty=True),
     "endpoint_instance_type": Spec(str),
     "max_cost_usd": Spec(float, low=0, high=1e6, may_be_empty=True),
     "expected_minutes": Spec(float, low=0.1, high=10_080),
+    "price_list": Spec(str, may_be_empty=True),
+    "prices_date": Spec(
+        str, may_be_empty=True, pattern=r"\d{4}-\d\d-\d\d", pattern_meaning="a date", example="2026-11-22"
+    ),
     "prices_usd_per_hour": Spec(dict, may_be_empty=True),
 }
 
