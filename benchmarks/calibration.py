@@ -13,8 +13,9 @@ from sklearn.model_selection import train_test_split
 
 from lib import metrics, training
 from lib.evaluation.calibration_error import calibration_error
+from lib.evaluation.folds import FOLDS, make_complete_folds
 from lib.parameters import Parameters
-from lib.stages._calibration import DEFAULT_FOLDS, calibrate_model
+from lib.stages._calibration import calibrate_model
 from lib.stages._folds import cross_validate
 from lib.tables import proposal, sources
 from lib.tables.targets import prepare_target
@@ -65,7 +66,7 @@ def measure(table, target, task, function, seed):
         return training.get(function)(features, labels, request)
 
     model = fit(X, y)
-    folds = cross_validate(fit, X, y, DEFAULT_FOLDS, len(X), parameters)
+    folds = cross_validate(fit, X, y, make_complete_folds(X, y, None, task, seed, FOLDS), len(X), parameters)
     result = calibrate_model(model, folds, y, "auto", seed)
     codes = np.searchsorted(model.classes_, test[target].to_numpy(object).astype(model.classes_.dtype))
     random, figures = np.random.default_rng(seed), []

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from lib import metrics, training
+from lib.evaluation.folds import FOLDS, make_complete_folds
 from lib.parameters import Parameters
-from lib.stages import _scores
+from lib.stages._folds import cross_validate, score_folds
 from lib.tables import frames
 from lib.tables.split.rules import HashSplit, LegacyHashSplit
 from lib.tables.targets import prepare_target
@@ -92,16 +93,18 @@ def score(frame, target, task, rule_name, seed):
         return training.get("gradient_boosting")(X, y, request, max_iter_small=TREES)
 
     model = fit(train[features], train[target])
-    settings = {"task": task, "target_column": target, "positive_class": "", "cross_validation_folds": 5, "seed": seed}
-    baseline = {"split": {"columns": list(frame.columns)}}
-    folds = _scores.cross_validate(fit, train[features], train[target], baseline, Parameters(settings))
+    settings = {"task": task, "target_column": target, "positive_class": "", "seed": seed}
+    X, y, parameters = train[features], train[target], Parameters(settings)
+    folds = make_complete_folds(X, y, None, task, seed, FOLDS)
+    predicted = cross_validate(fit, X, y, folds, len(X), parameters)
+    fold_scores = score_folds(predicted, y, task)
     known = train.groupby(features, dropna=False)[target].agg(lambda values: values.mode().iloc[0]).rename("known")
     repeated = test.merge(known.reset_index(), on=features)
     is_scored = task == "regression" or test[target].nunique() > 1
     return {
         "share": len(test) / len(frame),
         "test": metric.score(test[target], metrics.predict(model, test[features], task)) if is_scored else np.nan,
-        "folds": np.nan if folds is None else folds[metric.name].mean(),
+        "folds": fold_scores[metric.name].mean() if predicted else np.nan,
         "repeated": len(repeated),
         "agree": int((repeated["known"] == repeated[target]).sum()),
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
 from lib.paths import ROOT
 
 PROGRAM = "run_all.py"
+EXPORTED_PROGRAM = "serve.py"  # of a folder that `endpoint export` has written
 
 
 def version() -> str:
@@ -54,6 +56,44 @@ def command(*arguments: str | Path) -> str:
     >>> command("endpoint", "stop", "my shop").partition(" ")[2]
     "run_all.py endpoint stop 'my shop'"
     """
-    unquoted = [python_program(), format_path(ROOT / PROGRAM)]
+    return _join_command(PROGRAM, arguments)
+
+
+def endpoint_command(action: str, name: str = "") -> str:
+    """Return the shell command for an action on a local endpoint; an exported folder has a program of its own.
+
+    Examples
+    --------
+    >>> endpoint_command("stop", "my shop").partition(" ")[2]
+    "run_all.py endpoint stop 'my shop'"
+    """
+    program, arguments = endpoint_arguments(action, name)
+    return _join_command(program, arguments)
+
+
+def endpoint_arguments(action: str, name: str = "") -> tuple[str, list[str]]:
+    """Return the program and its arguments for an action on a local endpoint; the name may be empty."""
+    if _is_exported():
+        return EXPORTED_PROGRAM, [action]
+    return PROGRAM, ["endpoint", action, *filter(None, [name])]
+
+
+def port_option(port: int) -> str:
+    """Return the option that serves the endpoint on a port.
+
+    Examples
+    --------
+    >>> port_option(8080)
+    '-p endpoint_port=8080'
+    """
+    return f"--port {port}" if _is_exported() else f"-p endpoint_port={port}"
+
+
+def _is_exported() -> bool:
+    return (ROOT / EXPORTED_PROGRAM).is_file()
+
+
+def _join_command(program: str, arguments: Sequence[str | Path]) -> str:
+    unquoted = [python_program(), format_path(ROOT / program)]
     unquoted += [format_path(argument) if isinstance(argument, Path) else argument for argument in arguments]
     return " ".join(map(quote, unquoted))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lib.backends.base import Backend
+    from lib.backends.models import ModelVersion
     from lib.scoring.model import Model
 
 
@@ -33,6 +34,25 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
     from lib.scoring.model import read_model
     from lib.scoring.model_folder import ModelError, find_code_folder, find_model_folder
 
+    registered = choose_registered_version(backend, name, version)
+    folder = backend.tracking.model_folder(registered.source, registered.sha256)
+    try:
+        find_code_folder(find_model_folder(folder))
+        return ChosenModel(folder, read_model(folder, name, registered.version), registered.sha256)
+    except ModelError as error:
+        raise StageError(str(error)) from None
+
+
+def choose_registered_version(backend: Backend, name: str, version: str | None) -> ModelVersion:
+    """Return a registered version of the model, by default the version in production.
+
+    Raises
+    ------
+    GateError
+        If no version is in production.
+    NameNotFound
+        If there is no such version.
+    """
     registry = backend.models(name)
     if version is None:
         registered = registry.production()
@@ -40,17 +60,11 @@ def choose_model(backend: Backend, name: str, version: str | None) -> ChosenMode
             raise GateError(
                 f"No version of {name} has the tag production. Run the chain, or choose a version with --version."
             )
-    else:
-        versions = {registered.version: registered for registered in registry.versions()}
-        if version not in versions:
-            raise NameNotFound("version", version, versions, where=f"the model {name}")
-        registered = versions[version]
-    folder = backend.tracking.model_folder(registered.source, registered.sha256)
-    try:
-        find_code_folder(find_model_folder(folder))
-        return ChosenModel(folder, read_model(folder, name, registered.version), registered.sha256)
-    except ModelError as error:
-        raise StageError(str(error)) from None
+        return registered
+    versions = {registered.version: registered for registered in registry.versions()}
+    if version not in versions:
+        raise NameNotFound("version", version, versions, where=f"the model {name}")
+    return versions[version]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from lib import backends
-from lib.backends.base import Endpoint, EndpointStatus
+from lib.backends.base import Backend, Endpoint, EndpointStatus
 from lib.commands import _arguments
 from lib.errors import NameNotFound, ParameterError
 from lib.invocation import command
@@ -21,6 +21,7 @@ _ACTIONS = {
     "logs": "print the last lines of the log",
     "key": "print the key; with --renew, replace it first",
     "traffic": "send --percent of the requests to the new version, and a copy of --mirror percent of the other ones",
+    "export": "write a folder that serves a version elsewhere",
     "rollback": "send all requests to the previous version again",
 }
 
@@ -41,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mirror", type=float, default=0, help="percent of the other requests copied to the new version (default: 0)"
     )
     parser.add_argument("--renew", choices=("primary", "secondary"), help="key to replace; the other one stays valid")
+    parser.add_argument("--to", metavar="DIR", help="folder that export writes; it must not exist, or be empty")
+    parser.add_argument("--version", help="version to export (default: the one in production)")
     _arguments.add_parameter_options(parser)
 
 
@@ -49,6 +52,9 @@ def execute(options: argparse.Namespace) -> int:
     parameters = _arguments.load_parameters(options, announce=False)
     backend = backends.connect(parameters)
     known = backend.endpoints()
+    if options.action == "export":
+        _export(options, backend, parameters, known)
+        return 0
     if options.action == "status" and not (options.name or options.params):
         for name in known:
             _show_status(backend.endpoint(name).status())
@@ -57,6 +63,14 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     _execute_action(options, backend.endpoint(_choose_endpoint(options, parameters, known)))
     return 0
+
+
+def _export(options: argparse.Namespace, backend: Backend, parameters: Parameters, known: Sequence[str]) -> None:
+    """Export a version. The model may never have been deployed, so that any name is accepted."""
+    from lib.commands._endpoint_export import export_endpoint
+
+    name = options.name or (parameters.name if options.params else _choose_endpoint(options, parameters, known))
+    export_endpoint(options, backend, parameters, name)
 
 
 def _choose_endpoint(options: argparse.Namespace, parameters: Parameters, known: Sequence[str]) -> str:

@@ -24,7 +24,8 @@ _MIN_STANDARD_ERRORS = 1.0
 _GRID_POINTS = 50
 # Share of the uncalibrated probability in the calibrated one.
 _TILT = 1e-3
-_MAX_LOG_POWER = 3.0
+# Of a temperature. Small powers moderate models whose probabilities are 0 or 1, such as decision trees.
+_LOG_POWERS = (-6.0, 3.0)
 # Log losses of smaller probabilities would decide the comparison alone.
 _MIN_PROBABILITY = 1e-6
 
@@ -136,8 +137,7 @@ def _fit_temperature(probabilities: np.ndarray, codes: np.ndarray) -> Temperatur
     def loss(log_power: float) -> float:
         return float(_log_losses(Temperature(float(np.exp(log_power)))(probabilities), codes).mean())
 
-    bounds = (-_MAX_LOG_POWER, _MAX_LOG_POWER)
-    return Temperature(float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)))
+    return Temperature(float(np.exp(minimize_scalar(loss, bounds=_LOG_POWERS, method="bounded").x)))
 
 
 def _fit_isotonic_curve(positives: np.ndarray, is_positive: np.ndarray) -> BinaryCurve:

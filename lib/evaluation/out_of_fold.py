@@ -1,8 +1,4 @@
-"""Predictions for training rows by models that were not fitted on them.
-
-The folds respect the split of the table: rows that it keeps together share a fold, and after a split by time, each fold
-is predicted by a model of earlier rows.
-"""
+"""Predictions for training rows by models that were not fitted on them."""
 
 from __future__ import annotations
 
@@ -12,16 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, TimeSeriesSplit
 
 from lib import metrics
 from lib.errors import DataError
-from lib.evaluation.row_division import RowDivision
+from lib.evaluation.folds import make_folds
 from lib.metrics import Predictions
-from lib.schema.date_columns import to_datetimes
-from lib.tables.split.row_hash import row_hash
 
-FOLDS = 5
 # A class with fewer rows could be missing in a fold, or be judged by a handful of rows.
 MIN_ROWS_PER_CLASS = 10
 
@@ -138,56 +130,3 @@ def check_class_sizes(y: pd.Series) -> None:
             f"threshold: it is chosen on folds of the training rows, which need at least {MIN_ROWS_PER_CLASS} rows of "
             f"each class of {y.name}; {', '.join(small_classes)}. Set threshold to a number, or provide more rows."
         )
-
-
-def divide_rows(X: pd.DataFrame, split: Mapping[str, Any] | None) -> RowDivision:
-    """Return how a split divides the training rows.
-
-    Parameters
-    ----------
-    X : DataFrame of shape (rows, columns)
-        The training rows, with the columns of the split that models do not see.
-    split : mapping or None
-        The rule that split the table, as the baseline stores it.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"customer": [7, 8, 7], "size": [1, 2, 3]})
-    >>> divide_rows(rows, {"columns": ["customer"]}).groups.tolist()
-    [0, 1, 0]
-    """
-    columns = [name for name in (split or {}).get("columns", ()) if name in X.columns]
-    if split is None or not columns:
-        return RowDivision()
-    if "cut" in split:
-        times = to_datetimes(X[columns[0]], split.get("form", ""))
-        order = np.arange(len(X)) if times is None else np.argsort(times.to_numpy(), kind="stable")
-        return RowDivision(in_time_order=order)
-    return RowDivision(groups=pd.factorize(row_hash(X, columns, normalize=True))[0])
-
-
-def make_folds(
-    X: pd.DataFrame, y: pd.Series, split: Mapping[str, Any] | None, task: str, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the positions of the training rows and of the held-out rows of each fold.
-
-    Parameters
-    ----------
-    X, y : DataFrame and Series
-        The training rows; `X` may have columns that models do not see, such as the keys of the split.
-    split : mapping or None
-        The rule that split the table. Rows with equal keys share a fold; without keys, or if no key is a column of `X`,
-        rows with equal features do.
-    task, seed
-        See `predict_out_of_fold`.
-    """
-    division = divide_rows(X, split)
-    if division.in_time_order is not None:
-        return [
-            (division.in_time_order[earlier], division.in_time_order[later])
-            for earlier, later in TimeSeriesSplit(FOLDS).split(division.in_time_order)
-        ]
-    groups = row_hash(X, list(X.columns), normalize=True) if division.groups is None else division.groups
-    splitter_class = GroupKFold if task == "regression" else StratifiedGroupKFold
-    splitter = splitter_class(min(FOLDS, len(np.unique(groups))), shuffle=True, random_state=seed)
-    return list(splitter.split(X, y, groups))

@@ -36,7 +36,6 @@ _METHOD_NAMES = {
 MIN_ROWS = 5_000
 # On larger tables, the models of the folds would take too long.
 MAX_TRAINING_ROWS = 500_000
-DEFAULT_FOLDS = 5
 
 
 @dataclass(frozen=True)

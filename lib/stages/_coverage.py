@@ -11,7 +11,8 @@ import pandas as pd
 from lib import charts, metrics
 from lib.errors import DataError
 from lib.evaluation.conformal import calibrate_intervals, calibrate_sets, describe_shortage, min_calibration_rows
-from lib.evaluation.out_of_fold import FOLDS, MIN_ROWS_PER_CLASS, make_folds
+from lib.evaluation.folds import FOLDS, make_folds
+from lib.evaluation.out_of_fold import MIN_ROWS_PER_CLASS
 from lib.metrics import Predictions
 from lib.scoring.intervals import COVERAGE, Coverage, PredictionIntervals, PredictionSets, group_keys
 from lib.stages._model_rows import ModelRows
@@ -57,7 +58,8 @@ def hold_out(
         eligible = eligible[class_sizes >= MIN_ROWS_PER_CLASS]
     if len(eligible) // FOLDS < min_calibration_rows(parameters.coverage):
         raise DataError(describe_shortage((), len(eligible) // FOLDS, (), parameters.coverage))
-    folds = make_folds(rows.split_keys.iloc[eligible], rows.y.iloc[eligible], split, parameters.task, parameters.seed)
+    keys, y = rows.find_keys(split).iloc[eligible], rows.y.iloc[eligible]
+    folds = make_folds(keys, y, split, parameters.task, parameters.seed)
     held_out = eligible[folds[-1][1]]
     training = np.setdiff1d(np.arange(len(rows.y)), held_out)
     return rows.select(training), rows.select(held_out)

@@ -13,8 +13,9 @@ import pandas as pd
 
 from lib import charts, metrics
 from lib.errors import DataError, format_count
+from lib.evaluation.folds import make_folds
 from lib.evaluation.hyperparameter_search import Budget, SearchResult, search
-from lib.evaluation.out_of_fold import fit_rows, make_folds
+from lib.evaluation.out_of_fold import fit_rows
 from lib.parameters.search_space import split_hyperparameters
 from lib.stages._decision_worth import Display, make_display
 
@@ -124,8 +125,7 @@ def search_hyperparameters(
     fixed, space = split_hyperparameters(given, annotations)
     if not space:
         return HyperparameterSearch(fixed)
-    divided = rows.X if split is None else rows.split_keys
-    folds = _keep_enough(make_folds(divided, rows.y, split, parameters.task, parameters.seed))
+    folds = _keep_enough(make_folds(rows.find_keys(split), rows.y, split, parameters.task, parameters.seed))
 
     def score_fold(chosen: Mapping[str, Any], fold: int) -> float:
         train, held_out = folds[fold]

@@ -81,10 +81,9 @@ class ModelRows:
         weights_test = read_row_weights(hidden_test, "test", parameters)
         return cls(X, y, X_test, y_test, weights, weights_test, hidden)
 
-    @property
-    def split_keys(self) -> pd.DataFrame:
-        """The training rows with the hidden columns, by which a split may have divided the rows."""
-        return self.X if self.hidden is None else self.X.assign(**self.hidden)
+    def find_keys(self, split: Mapping[str, Any] | None) -> pd.DataFrame:
+        """Return the training rows, with the hidden columns if a split may have divided the rows by them."""
+        return self.X if split is None or self.hidden is None else self.X.assign(**self.hidden)
 
     def select(self, positions: np.ndarray) -> ModelRows:
         """Return some of the training rows, with all test rows."""

@@ -14,6 +14,7 @@ import pandas as pd
 
 from lib import cores
 from lib.errors import ParameterError, suggest
+from lib.evaluation.folds import FOLDS, make_complete_folds
 from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.scoring.decision_rules import DecisionRule
 from lib.scoring.feature_step import FeatureStep
@@ -155,7 +156,7 @@ def train_model(
     with explain_errors(parameters):
         search = search_hyperparameters(function, fit, rows, split, parameters)
         fit_fold = functools.partial(fit, search.hyperparameters)
-        folds = _cross_validate(fit_fold, rows, baseline, parameters)
+        folds = _cross_validate(fit_fold, rows, split, parameters)
         started = time.perf_counter()
         model = _fit(function, rows, request, search.hyperparameters, parameters, has_features=step is not None)
         fit_seconds = time.perf_counter() - started
@@ -225,7 +226,7 @@ def _predict_out_of_fold(
         parameters.task,
         parameters.positive_class,
         parameters.seed,
-        rows.split_keys,
+        rows.find_keys(split),
         rows.weights,
     )
 
@@ -249,18 +250,19 @@ def _shows_folds(X: pd.DataFrame, parameters: Parameters) -> bool:
 def _cross_validate(
     fit: Callable[..., Any],
     rows: ModelRows,
-    baseline: Mapping[str, Any],
+    split: Mapping[str, Any] | None,
     parameters: Parameters,
 ) -> list[_folds.Fold]:
-    """Return predictions on random folds, for the fold scores and the calibration; empty if neither needs them."""
-    X = rows.X
+    """Return predictions on folds, for the fold scores and the calibration; empty if neither needs them."""
+    X, y = rows.X, rows.y
     needs_scores = _shows_folds(X, parameters)
     needs_calibration = _calibration.is_requested(parameters) and len(X) <= _calibration.MAX_TRAINING_ROWS
-    if not (needs_scores or needs_calibration) or not _folds.allows_random_folds(baseline.get("split"), X):
+    if not (needs_scores or needs_calibration) or split is None:  # the rule of a pipeline's own split is not known
         return []
-    fold_count = parameters.cross_validation_folds or _calibration.DEFAULT_FOLDS
+    keys, fold_count = rows.find_keys(split), parameters.cross_validation_folds or FOLDS
+    folds = make_complete_folds(keys, y, split, parameters.task, parameters.seed, fold_count)
     min_rows = len(X) if needs_scores else _calibration.MIN_ROWS
-    return _folds.cross_validate(fit, X, rows.y, fold_count, min_rows, parameters, rows.weights)
+    return _folds.cross_validate(fit, X, y, folds, min_rows, parameters, rows.weights)
 
 
 def _fit(

@@ -12,7 +12,8 @@ import pandas as pd
 from lib import charts, metrics
 from lib.automl import LEADERBOARD
 from lib.errors import ParameterError
-from lib.evaluation.out_of_fold import OutOfFold, divide_rows
+from lib.evaluation.folds import divide_rows
+from lib.evaluation.out_of_fold import OutOfFold
 from lib.metrics import Metric
 from lib.scoring.feature_step import FeatureStep
 from lib.scoring.model import EXPLANATION
@@ -203,7 +204,8 @@ def _search(
     backend: Backend, rows: ModelRows, baseline: dict[str, Any], step: FeatureStep | None, parameters: Parameters
 ) -> SearchResult:
     """Search on folds that respect the split of the table, and print the warning of the engine, if there is one."""
-    schema, division = get_feature_schema(baseline), divide_rows(rows.split_keys, _find_split(rows, baseline))
+    split = _find_split(rows, baseline)
+    schema, division = get_feature_schema(baseline), divide_rows(rows.find_keys(split), split)
     with _features.explained():
         result = backend.search().run(parameters.train_data, parameters.test_data, print, schema, step, division)
     if result.warning:

@@ -220,11 +220,11 @@ def _deploy_version(backend: Backend, parameters: Parameters, version: ModelVers
     if status.sha256 == version.sha256 and _is_on_port(status.url, parameters.endpoint_port):
         check(status.url, endpoint.key())
     else:
-        status = endpoint.deploy(folder, version.version, version.sha256, check, _describe_version(version, parameters))
+        status = endpoint.deploy(folder, version.version, version.sha256, check, describe_version(version, parameters))
     return _SmokeTest(status, expected=expected, **measured)
 
 
-def _describe_version(version: ModelVersion, parameters: Parameters) -> dict[str, str]:
+def describe_version(version: ModelVersion, parameters: Parameters) -> dict[str, str]:
     """Return the facts about a version that the endpoint's page shows."""
     metric = version.tags.get("primary_metric", "")
     return {

@@ -6,10 +6,11 @@ import pytest
 from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
 from lib.errors import DataError, ParameterError
-from lib.evaluation import decisions, out_of_fold
+from lib.evaluation import decisions
 from lib.evaluation.costs import BinaryCosts, read_amounts
 from lib.evaluation.decisions import make_binary_rows, make_rule
-from lib.evaluation.out_of_fold import OutOfFold, make_folds, predict_out_of_fold
+from lib.evaluation.folds import FOLDS, make_folds
+from lib.evaluation.out_of_fold import OutOfFold, predict_out_of_fold
 from lib.evaluation.thresholds import choose_threshold, compute_curve, estimate_interval
 from lib.metrics import Predictions
 from lib.parameters import Parameters, load
@@ -228,7 +229,7 @@ class TestFolds:
         folds = make_folds(
             pd.DataFrame({"day": days}), days.dt.day % 2, {"columns": ["day"], "cut": "2025"}, "binary", 0
         )
-        assert len(folds) == out_of_fold.FOLDS
+        assert len(folds) == FOLDS
         assert all(days.iloc[train].max() < days.iloc[held_out].min() for train, held_out in folds)
 
     def test_every_row_is_predicted_by_a_model_of_other_rows(self):

@@ -156,20 +156,27 @@ def test_signature_allows_missing_values_seen_in_any_row(trained):
     }
 
 
-@pytest.mark.parametrize("calibration", ["auto", "none"])
-def test_overconfident_model_is_calibrated_on_its_folds(workspace, calibration):
+class Overconfident(BasePipeline):
+    """Trains a tree without a limit, whose probabilities are 0 and 1."""
+
+    def training_function(self, name):
+        size_only = make_column_transformer(("passthrough", ["size"]))
+        return lambda X, y, request: make_pipeline(size_only, DecisionTreeClassifier(random_state=0)).fit(X, y)
+
+
+def write_noisy_table(workspace, **columns):
+    """Write a table whose target is hard to predict, and return its feature."""
     random = np.random.default_rng(0)
     size = random.normal(size=900)
     labels = np.where(random.random(900) < 1 / (1 + np.exp(-size)), "yes", "no")
-    pd.DataFrame({"size": size, "luck": 0.0, "bought": labels, "price": 1.0}).to_csv(
-        workspace / "shop.csv", index=False
-    )
+    frame = pd.DataFrame({"size": size, "luck": 0.0, "bought": labels, "price": 1.0, **columns})
+    frame.to_csv(workspace / "shop.csv", index=False)
+    return size
 
-    class Overconfident(BasePipeline):
-        def training_function(self, name):
-            size_only = make_column_transformer(("passthrough", ["size"]))
-            return lambda X, y, request: make_pipeline(size_only, DecisionTreeClassifier(random_state=0)).fit(X, y)
 
+@pytest.mark.parametrize("calibration", ["auto", "none"])
+def test_overconfident_model_is_calibrated_on_its_folds(workspace, calibration):
+    size = write_noisy_table(workspace)
     preprocess(pipeline_in(workspace))
     pipeline = pipeline_in(workspace, Overconfident, calibration=calibration)
     candidate = pipeline.train()
@@ -187,6 +194,25 @@ def test_overconfident_model_is_calibrated_on_its_folds(workspace, calibration):
     probabilities = model.predict_proba(rows)
     assert 0.05 < probabilities.min() and probabilities.max() < 0.95
     assert np.array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(rows))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"key_columns": ["customer"]},
+        {"split": "group", "key_columns": ["customer"], "drop_columns": ["customer"]},
+        {"split": "time", "time_column": "day"},
+    ],
+    ids=["key", "hidden group", "time"],
+)
+def test_calibration_and_fold_scores_respect_the_split(workspace, options):
+    write_noisy_table(workspace, customer=np.arange(900) // 3, day=pd.date_range("2024-01-01", periods=900))
+    preprocess(pipeline_in(workspace, **options))
+    pipeline = pipeline_in(workspace, Overconfident, calibration="auto", **options)
+    candidate = pipeline.train()
+    measured = pipeline.backend.tracking.candidate_run(candidate.run_id).data.metrics
+    assert measured["calibration_error_before"] > 0.2 > 2 * measured["calibration_error_after"]
+    assert candidate.scores.loc["log_loss", "folds"] < 0.8 and candidate.scores.loc["log_loss", "test rows"] < 0.8
 
 
 def test_importance_of_a_rare_class_is_defined():

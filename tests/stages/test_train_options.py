@@ -53,7 +53,7 @@ class TestSearch:
         original = _trained_model.search_hyperparameters
 
         def spy(function, fit, rows, split, parameters):
-            customers = rows.split_keys.set_index(rows.X["size"])["customer"]
+            customers = rows.find_keys(split).set_index(rows.X["size"])["customer"]
 
             def record(chosen, X, y, *weights):
                 seen.append({*customers[X["size"]]})

@@ -60,7 +60,7 @@ class LocalBackendEndpoint:
                 watch_minutes=parameters.endpoint_watch_minutes,
             ),
             request_log=RequestLogSettings(
-                parameters.request_log, _list_logged_columns(model_folder, parameters), parameters.request_log_megabytes
+                parameters.request_log, list_logged_columns(model_folder, parameters), parameters.request_log_megabytes
             ),
             allowed_hosts=parameters.endpoint_allowed_hosts,
             about=about,
@@ -118,7 +118,7 @@ class LocalBackendEndpoint:
         return keys["primary"]
 
 
-def _list_logged_columns(model_folder: Path, parameters: Parameters) -> tuple[str, ...]:
+def list_logged_columns(model_folder: Path, parameters: Parameters) -> tuple[str, ...]:
     """Return the columns that the request log may contain; empty for all columns."""
     private = parameters.get("private_columns") or []
     if parameters.request_log_columns or not private:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.errors import EndpointError
-from lib.invocation import command
+from lib.invocation import endpoint_command, port_option
 from lib.serving.process import port_owner
 
 RELEASE_SECONDS = 2
@@ -41,7 +41,7 @@ def open_listener(
         if host != running_router["host"]:
             address = f"{running_router['host']} port {running_router['port']}"
             raise EndpointError(
-                f"The endpoint answers on {address}. To move it to {host}, stop it first: {command('endpoint', 'stop')}"
+                f"The endpoint answers on {address}. To move it to {host}, stop it first: {endpoint_command('stop')}"
             )
         return None
     is_latest_port = latest_router and port in (0, latest_router["port"])
@@ -71,16 +71,16 @@ def _bind_latest(host: str, port: int) -> socket.socket:
                 free_port = free.getsockname()[1]
             raise EndpointError(
                 f"The endpoint's port {port}, which its clients know, is in use by {port_owner(port)}. Stop that "
-                f"program, or move the endpoint to another port: -p endpoint_port={free_port}"
+                f"program, or move the endpoint to another port: {port_option(free_port)}"
             ) from None
 
 
 def _explain_bind_error(error: OSError | OverflowError, port: int) -> str:
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
-        return f"it is in use by {port_owner(port)}. Stop that program, or use any free port: -p endpoint_port=0"
+        return f"it is in use by {port_owner(port)}. Stop that program, or use any free port: {port_option(0)}"
     if number == errno.EACCES:
-        return "this user may not use ports below 1024. Use a higher one, or any free port: -p endpoint_port=0"
+        return f"this user may not use ports below 1024. Use a higher one, or any free port: {port_option(0)}"
     return f"{error}. Check endpoint_host and endpoint_port"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import EndpointError
-from lib.invocation import command
+from lib.invocation import endpoint_command
 from lib.paths import display_path
 from lib.serving.deploying.control_client import ControlClient
 
@@ -89,7 +89,7 @@ def read_status(name: str, log: Path, record: Mapping[str, Any], router: psutil.
         facts = (leading.get("engine"), f"process {router.pid}", f"since {started}", f"log {display_path(log)}")
         detail = ", ".join(filter(None, (other_version, *facts, *record.get("trouble", ()))))
     elif state in ("died", "stopped"):
-        detail = f"to start it again: {command('endpoint', 'start', name)}"
+        detail = f"to start it again: {endpoint_command('start', name)}"
     return EndpointStatus(
         name=name,
         state=state,

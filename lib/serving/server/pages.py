@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.invocation import PROGRAM
+from lib.invocation import endpoint_arguments
 from lib.scoring.model import Model
 from lib.serving.server import form_fields
 
@@ -66,9 +66,15 @@ def form(model: Model, about: Mapping[str, str], max_rows: int) -> str:
         data=data,
         script=SCRIPT,
         about=html.escape(describe_model(model, about)),
-        key_command=html.escape(f"{PROGRAM} endpoint key {shlex.quote(model.name or '')}".strip()),
+        key_command=html.escape(_key_command(model.name or "")),
         max_rows=f"{max_rows:,}",
     )
+
+
+def _key_command(name: str) -> str:
+    """Return the command that prints the key, without the path of Python, which the page need not tell."""
+    program, arguments = endpoint_arguments("key", name)
+    return shlex.join([program, *arguments])
 
 
 def describe_model(model: Model, about: Mapping[str, str]) -> str:
