@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 NOTEBOOK, STAGE = "06_monitor.ipynb", "monitor"
+RESULT = "monitor.json"
 DEFAULT_EVENTS = ["act", "too_few_to_say"]
 EXIT_CODES = {"stable": 0, "look": 0, "act": 3, "too few to say": 4}
 
@@ -61,7 +62,7 @@ def execute(options: argparse.Namespace) -> int:
     outputs = _execute_notebook(folder, options, parameters)
     page = _write_page(folder / NOTEBOOK)
     result = make_result(parameters.name, outputs, page)
-    (folder / "monitor.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(outputs["verdict"])
     print(f"Page: {display_path(page)}")
     if options.since_promotion:
@@ -211,5 +212,5 @@ def _write_page(executed: Path) -> Path:
     from lib.evidence.report.notebook_page import render_notebook
 
     path = executed.with_suffix(".html")
-    path.write_text(render_notebook(executed), encoding="utf-8")
+    path.write_text(render_notebook(executed, has_report=False), encoding="utf-8")
     return path
