@@ -73,6 +73,12 @@ AZURE: dict[str, Spec] = {
     "cpu_cluster": Spec(str, may_be_empty=True),
     "max_nodes": Spec(int, low=1, high=100),
     "vm_priority": Spec(str, choices=("dedicated", "spot")),
+    "base_image": Spec(
+        str,
+        pattern=r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:\d{8}\S*|@sha256:[0-9a-f]{64})",
+        pattern_meaning="an image with a dated tag or a digest, which pins it",
+        example="mcr.microsoft.com/azureml/openmpi5.0-ubuntu24.04:20260901.v1",
+    ),
     "idle_seconds": Spec(int, low=60, high=1800),
     "managed_identity": Spec(str, may_be_empty=True),
     "cluster_stages": Spec(list, choices=("preprocess", "train"), may_be_empty=True),

@@ -52,6 +52,8 @@ def diagnose(parameters: Parameters) -> list[Check]:
         "AutoML": workspace.check_automl,
         "cluster": workspace.check_clusters,
         "quota": workspace.check_quota,
+        "machine sizes": lambda: machine_checks.check_retirements(parameters),
+        "base image": lambda: machine_checks.check_base_image(parameters.base_image),
         "endpoint": workspace.check_endpoint,
         "prices": workspace.check_prices,
     }

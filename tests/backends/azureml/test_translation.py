@@ -75,8 +75,9 @@ class TestEnvironment:
 
     def test_the_version_depends_on_the_content(self):
         text = environment.conda_specification()
-        assert environment.content_version(text) == environment.content_version(text)
-        assert environment.content_version(text) != environment.content_version(text + "\n")
+        assert environment.content_version("image:1", text) == environment.content_version("image:1", text)
+        assert environment.content_version("image:1", text) != environment.content_version("image:1", text + "\n")
+        assert environment.content_version("image:1", text) != environment.content_version("image:2", text)
 
     def test_the_python_version_comes_from_the_file(self):
         assert (
