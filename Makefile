@@ -5,7 +5,7 @@ SHELL := bash
 .NOTPARALLEL:
 # A run starts many Python processes. Without cached bytecode each of them takes twice as long to start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test test-all soak mutants check-custom bench lint docs docs-images infra-check infra-schema install gpu kernel lock clean help
+.PHONY: run test test-all soak mutants check-custom bench lint docs docs-images audit infra-check infra-schema install gpu kernel lock clean help
 
 # The Python for a new environment: make run PYTHON=/path/to/python3.11 (`make clean` removes the old environment).
 PYTHON ?= python3.11 python3.12 python3.13 python3 python
@@ -55,6 +55,12 @@ docs: .venv/.docs ## Build the documentation site in site/, with a gallery of ex
 
 docs-images: .venv/.core ## Recreate the pictures in docs/images from a real run (needs Chromium)
 	.venv/bin/python -m docs.scripts.images
+
+# Rules about random-looking text are off: hashes and ids are everywhere. The formats of real keys and private keys are on.
+audit: .venv/.audit ## Check the locked packages for known vulnerabilities, and the files for secrets
+	.venv/audit/bin/python -m pip_audit --requirement requirements.lock --require-hashes --disable-pip
+	git ls-files -z | xargs -0 .venv/audit/bin/python -m detect_secrets.pre_commit_hook \
+	  --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString --disable-plugin KeywordDetector
 
 infra-check: .venv/.dev .venv/.checkov ## Check infra/ and the pipeline: Terraform tests, rules, checkov
 	$(pytest) -m "" tests/infra tests/azure_pipelines/test_pipeline.py $(ARGS)
@@ -118,6 +124,12 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 .venv/.checkov: .venv/.made
 	@.venv/bin/python -m venv --clear .venv/checkov
 	@$(uv) install --quiet --python .venv/checkov checkov==3.3.30
+	@touch $@
+
+# The auditing tools get a separate environment, because they must not change what they audit.
+.venv/.audit: .venv/.made
+	@.venv/bin/python -m venv --clear .venv/audit
+	@$(uv) install --quiet --python .venv/audit pip-audit==2.10.1 detect-secrets==1.5.0
 	@touch $@
 
 # Cosmic Ray only writes the mutants; the tests run in the environment of the project.

@@ -13,7 +13,7 @@ resource "azurerm_machine_learning_compute_cluster" "this" {
   machine_learning_workspace_id = azurerm_machine_learning_workspace.this.id
   location                      = var.location
   vm_size                       = each.value.vm_size
-  vm_priority                   = { dedicated = "Dedicated", low_priority = "LowPriority" }[each.value.priority]
+  vm_priority                   = each.value.priority == "dedicated" ? "Dedicated" : "LowPriority" # the API's name of spot
   local_auth_enabled            = false
   ssh_public_access_enabled     = false
   node_public_ip_enabled        = local.public

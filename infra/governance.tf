@@ -20,8 +20,25 @@ resource "azurerm_consumption_budget_resource_group" "this" {
       threshold      = notification.value.percent
       operator       = "GreaterThanOrEqualTo"
       contact_emails = var.alert_emails
+      contact_groups = [azurerm_monitor_action_group.this.id]
     }
   }
+
+  # Azure refuses a new budget that starts before this month or more than twelve months ahead, and it does so in the middle
+  # of an apply. An existing budget keeps its start.
+  lifecycle {
+    precondition {
+      condition = var.budget_exists || (
+        timecmp("${var.budget_start}T00:00:00Z", local.this_month) >= 0 &&
+        timecmp("${var.budget_start}T00:00:00Z", timeadd(local.this_month, "8784h")) <= 0
+      )
+      error_message = "budget_start is ${var.budget_start}, but a new budget must start in this month (${substr(local.this_month, 0, 10)}) or at most twelve months later. Set budget_start in env/${var.environment}.tfvars. If the budget exists already, set budget_exists = true."
+    }
+  }
+}
+
+locals {
+  this_month = "${formatdate("YYYY-MM", plantimestamp())}-01T00:00:00Z"
 }
 
 # Lock the resources that hold data, not the group or the workspace: a lock on those would keep idle nodes from being released

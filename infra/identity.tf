@@ -38,9 +38,14 @@ locals {
     name => { role = "Azure AI Enterprise Network Connection Approver", scope = scope }
   }
 
-  # A job reads tables, writes models and pulls its image.
+  containers = "${azurerm_storage_account.this.id}/blobServices/default/containers"
+
+  # A job reads tables, writes models and pulls its image. It sees the project's container and the two in which the workspace
+  # keeps code, logs and outputs of jobs, not the whole account.
   cluster_roles = {
-    storage_data = { role = "Storage Blob Data Contributor", scope = azurerm_storage_account.this.id }
+    storage_data = { role = "Storage Blob Data Contributor", scope = "${local.containers}/${azurerm_storage_container.this.name}" }
+    artifacts    = { role = "Storage Blob Data Contributor", scope = "${local.containers}/azureml" }
+    code         = { role = "Storage Blob Data Contributor", scope = "${local.containers}/azureml-blobstore-${azurerm_machine_learning_workspace.this.workspace_id}" }
     registry     = { role = "AcrPull", scope = azurerm_container_registry.this.id }
   }
 

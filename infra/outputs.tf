@@ -57,8 +57,8 @@ output "max_nodes" {
 }
 
 output "vm_priority" {
-  description = "Priority of the GPU nodes: dedicated or low_priority."
-  value       = var.vm_priority
+  description = "Priority of the GPU nodes: dedicated or spot."
+  value       = var.vm_priority == "dedicated" ? "dedicated" : "spot"
 }
 
 output "idle_seconds" {

@@ -59,14 +59,14 @@ variable "idle_seconds" {
 }
 
 variable "vm_priority" {
-  description = "Priority of the GPU nodes: dedicated, or low_priority, which costs less but can be evicted in the middle of a job."
+  description = "Priority of the GPU nodes: dedicated, or spot, whose price varies up to the dedicated one and whose nodes can be evicted in the middle of a job. low_priority is the former name of spot."
   type        = string
   default     = "dedicated"
   nullable    = false
 
   validation {
-    condition     = contains(["dedicated", "low_priority"], var.vm_priority)
-    error_message = "vm_priority must be dedicated or low_priority."
+    condition     = contains(["dedicated", "spot", "low_priority"], var.vm_priority)
+    error_message = "vm_priority must be dedicated or spot."
   }
 }
 

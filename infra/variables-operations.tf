@@ -11,7 +11,7 @@ variable "storage_replication" {
 }
 
 variable "soft_delete_days" {
-  description = "Days during which deleted blobs, containers and vault entries can be restored."
+  description = "Days during which deleted blobs, containers and vault entries can be restored; the vault of prod always has 90."
   type        = number
   default     = 14
   nullable    = false
@@ -68,14 +68,62 @@ variable "budget_start" {
   }
 }
 
+variable "budget_exists" {
+  description = "Whether the budget was created by an earlier apply, so that its start may lie in the past. `make -C infra plan` finds out from the state."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.budget_exists || try(timecmp("${var.budget_start}T00:00:00Z", timeadd(plantimestamp(), "8784h")) <= 0, false)
+    error_message = "budget_exists must be false if budget_start is more than twelve months ahead: Azure refuses such a budget, so it cannot exist."
+  }
+}
+
 variable "alert_emails" {
-  description = "Email addresses that receive the budget alerts."
+  description = "Email addresses that receive the alerts: budget, endpoints, jobs, quota and monitoring."
   type        = set(string)
   nullable    = false
 
   validation {
     condition     = length(var.alert_emails) > 0 && alltrue([for address in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
     error_message = "alert_emails must contain at least one address, e.g. ml-team@example.com."
+  }
+}
+
+variable "alert_error_percent" {
+  description = "Share of failed requests of an endpoint within 15 minutes, in percent, above which an alert is sent."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.alert_error_percent > 0 && var.alert_error_percent < 100
+    error_message = "alert_error_percent must be greater than 0 and less than 100."
+  }
+}
+
+variable "alert_latency_ms" {
+  description = "95th percentile of an endpoint's latency within 15 minutes, in milliseconds, above which an alert is sent."
+  type        = number
+  default     = 1000
+  nullable    = false
+
+  validation {
+    condition     = var.alert_latency_ms > 0 && var.alert_latency_ms <= 180000
+    error_message = "alert_latency_ms must be greater than 0 and at most 180000: Azure ends a request after 180 seconds."
+  }
+}
+
+variable "alert_quota_percent" {
+  description = "Share of the Azure ML quota in use, in percent, above which an alert is sent."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.alert_quota_percent > 0 && var.alert_quota_percent <= 100
+    error_message = "alert_quota_percent must be greater than 0 and at most 100."
   }
 }
 

@@ -19,11 +19,9 @@ resource "azurerm_machine_learning_workspace" "this" {
   }
 
   managed_network {
-    isolation_mode = (
-      !var.private ? "Disabled" :
-      var.allowed_fqdns == null ? "AllowInternetOutbound" : "AllowOnlyApprovedOutbound"
-    )
-    provision_on_creation_enabled = var.private # else the first job waits half an hour for it
+    # The same kind of network in every environment: what works in dev works in prod. It costs nothing while no job runs.
+    isolation_mode                = var.allowed_fqdns == null ? "AllowInternetOutbound" : "AllowOnlyApprovedOutbound"
+    provision_on_creation_enabled = true # else the first job waits half an hour for it
   }
 
   # Azure checks the identity's permissions while it creates the workspace.

@@ -10,6 +10,16 @@ output "identities" {
   }
 }
 
+output "adopted" {
+  description = "For each environment: the resources that infra/ takes over with `make -C infra adopt`, by their addresses there."
+  value = {
+    for environment, module in local.environment_modules : environment => merge(
+      { "azurerm_resource_group.this" = module.resource_group_id },
+      { for purpose, id in module.identity_ids : "azurerm_user_assigned_identity.${purpose}" => id },
+    )
+  }
+}
+
 output "tenant_id" {
   description = "Tenant of the service connections."
   value       = data.azurerm_client_config.current.tenant_id

@@ -47,8 +47,11 @@ resource "azurerm_role_definition" "apply" {
       "Microsoft.Authorization/locks/*",
       "Microsoft.Consumption/budgets/*",
       "Microsoft.ContainerRegistry/registries/*",
+      "Microsoft.Insights/actionGroups/*",
       "Microsoft.Insights/components/*",
       "Microsoft.Insights/diagnosticSettings/*",
+      "Microsoft.Insights/metricAlerts/*",
+      "Microsoft.Insights/scheduledQueryRules/*",
       "Microsoft.KeyVault/vaults/*",
       "Microsoft.KeyVault/locations/*",
       "Microsoft.MachineLearningServices/workspaces/*",
@@ -74,16 +77,38 @@ resource "azurerm_role_assignment" "apply" {
   principal_type     = "ServicePrincipal"
 }
 
-resource "azurerm_role_assignment" "apply_roles" {
-  for_each = local.subscriptions
+locals {
+  # Principals that infra/ gives roles to: the identities of the workspace and of the jobs, the chain's, and data_scientists.
+  known_principals = {
+    for environment, module in local.environment_modules : environment => concat(
+      values(module.principal_ids),
+      [azurerm_user_assigned_identity.this["${environment}-chain"].principal_id],
+      sort(tolist(lookup(var.principal_ids, environment, []))),
+    )
+  }
 
-  scope                = each.value
+  # Attributes of role assignments in conditions: learn.microsoft.com, "Authorization actions and attributes".
+  conditions = {
+    for environment in local.environments : environment => join(" AND ", [
+      for action, source in { write = "Request", delete = "Resource" } : join("", [
+        "(!(ActionMatches{'Microsoft.Authorization/roleAssignments/${action}'}) OR (",
+        "@${source}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${join(", ", values(local.given_roles))}}",
+        " AND ",
+        "@${source}[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAnyValues:GuidEquals {${join(", ", local.known_principals[environment])}}",
+        "))",
+      ])
+    ])
+  }
+}
+
+# The applying identity assigns roles in the environment's resource group only, these roles only, and to these principals only.
+resource "azurerm_role_assignment" "apply_roles" {
+  for_each = local.environment_modules
+
+  scope                = each.value.resource_group_id
   role_definition_name = "Role Based Access Control Administrator"
   principal_id         = azurerm_user_assigned_identity.this["${each.key}-apply"].principal_id
   principal_type       = "ServicePrincipal"
   condition_version    = "2.0"
-  condition = join(" AND ", [
-    for action, source in { write = "Request", delete = "Resource" } :
-    "(!(ActionMatches{'Microsoft.Authorization/roleAssignments/${action}'}) OR @${source}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${join(", ", values(local.given_roles))}})"
-  ])
+  condition            = local.conditions[each.key]
 }

@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "location" {
-  description = "Azure region of the state and the pipeline's identities."
+  description = "Azure region of the state, the identities and the environments' resource groups, the same as in the environments."
   type        = string
   default     = "westeurope"
   nullable    = false
@@ -48,6 +48,23 @@ variable "subscription_ids" {
   validation {
     condition     = alltrue([for id in var.subscription_ids : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", id))])
     error_message = "subscription_ids must be lowercase UUIDs."
+  }
+}
+
+variable "principal_ids" {
+  description = "For each environment, the principal ids of its data_scientists, to which the applying identity may assign roles. The identity of the chain is included."
+  type        = map(set(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.principal_ids), ["dev", "test", "prod"])) == 0
+    error_message = "principal_ids can have the keys dev, test and prod."
+  }
+
+  validation {
+    condition     = alltrue([for id in flatten([for ids in var.principal_ids : tolist(ids)]) : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", id))])
+    error_message = "principal_ids must be object ids (lowercase UUIDs) of users, groups or service principals."
   }
 }
 

@@ -1,7 +1,6 @@
 # For experiments: cheap, public endpoints protected by Entra ID, no locks.
 environment         = "dev"
 max_nodes           = 1
-vm_priority         = "low_priority"
 storage_replication = "LRS"
 budget_amount       = 300
 budget_start        = "2026-12-01"

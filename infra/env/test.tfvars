@@ -1,4 +1,4 @@
-# Verifies a commit before prod: like dev, but with dedicated nodes, so that the nightly run is not evicted.
+# Verifies a commit before prod: like dev, but with more nodes.
 environment         = "test"
 max_nodes           = 2
 storage_replication = "LRS"

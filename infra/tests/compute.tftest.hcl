@@ -6,6 +6,7 @@ variables {
   environment   = "dev"
   budget_amount = 100
   budget_start  = "2026-12-01"
+  budget_exists = true # the tests do not depend on the date
   alert_emails  = ["ml-team@example.com"]
   gpu_cluster   = "gpu"
   cpu_cluster   = "cpu"
@@ -16,7 +17,7 @@ run "clusters" {
     gpu_vm_size  = "Standard_NC24ads_A100_v4"
     max_nodes    = 7
     idle_seconds = 900
-    vm_priority  = "low_priority"
+    vm_priority  = "spot"
   }
 
   assert {
@@ -24,6 +25,7 @@ run "clusters" {
       azurerm_machine_learning_compute_cluster.this["gpu"].vm_size == "Standard_NC24ads_A100_v4",
       azurerm_machine_learning_compute_cluster.this["gpu"].vm_priority == "LowPriority",
       azurerm_machine_learning_compute_cluster.this["gpu"].scale_settings[0].max_node_count == 7,
+      output.vm_priority == "spot",
     ])
     error_message = "The GPU cluster must be as its variables say."
   }
@@ -47,5 +49,23 @@ run "clusters" {
       !cluster.local_auth_enabled && !cluster.ssh_public_access_enabled && length(cluster.ssh) == 0 && cluster.identity[0].type == "UserAssigned"
     ])
     error_message = "No cluster may have SSH or local accounts, and each has the user-assigned identity alone."
+  }
+}
+
+run "former_name_of_spot" {
+  variables {
+    vm_priority = "low_priority"
+  }
+
+  assert {
+    condition     = azurerm_machine_learning_compute_cluster.this["gpu"].vm_priority == "LowPriority" && output.vm_priority == "spot"
+    error_message = "The former name must give spot nodes."
+  }
+}
+
+run "dedicated_by_default" {
+  assert {
+    condition     = azurerm_machine_learning_compute_cluster.this["gpu"].vm_priority == "Dedicated" && output.vm_priority == "dedicated"
+    error_message = "Nodes that can be evicted must be asked for."
   }
 }

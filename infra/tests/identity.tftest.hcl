@@ -6,6 +6,7 @@ variables {
   environment   = "dev"
   budget_amount = 100
   budget_start  = "2026-12-01"
+  budget_exists = true # the tests do not depend on the date
   alert_emails  = ["ml-team@example.com"]
 }
 
@@ -30,6 +31,16 @@ run "jobs_have_two_roles" {
   assert {
     condition     = toset([for role in azurerm_role_assignment.cluster : role.role_definition_name]) == toset(["Storage Blob Data Contributor", "AcrPull"])
     error_message = "A job writes blobs and pulls its image, and nothing else."
+  }
+}
+
+run "jobs_see_three_containers" {
+  assert {
+    condition = toset([for role in azurerm_role_assignment.cluster : role.scope if role.role_definition_name == "Storage Blob Data Contributor"]) == toset([
+      for container in ["millrace", "azureml", "azureml-blobstore-00000000-0000-0000-0000-000000000008"] :
+      "${azurerm_storage_account.this.id}/blobServices/default/containers/${container}"
+    ])
+    error_message = "A job must see the project's container and those of the workspace, not the whole account."
   }
 }
 

@@ -6,6 +6,7 @@ variables {
   environment   = "dev"
   budget_amount = 100
   budget_start  = "2026-12-01"
+  budget_exists = true # the tests do not depend on the date
   alert_emails  = ["ml-team@example.com"]
 }
 
@@ -26,8 +27,8 @@ run "public" {
   }
 
   assert {
-    condition     = azurerm_machine_learning_workspace.this.managed_network[0].isolation_mode == "Disabled" && azurerm_container_registry.this.sku == "Basic"
-    error_message = "A public environment needs neither the managed network nor a Premium registry."
+    condition     = azurerm_machine_learning_workspace.this.managed_network[0].isolation_mode == "AllowInternetOutbound" && azurerm_container_registry.this.sku == "Basic"
+    error_message = "A public environment must have the managed network of a private one, and needs no Premium registry."
   }
 }
 

@@ -8,6 +8,7 @@ variables {
   lock           = true
   budget_amount  = 100
   budget_start   = "2026-12-01"
+  budget_exists  = true # the tests do not depend on the date
   alert_emails   = ["ml-team@example.com"]
   retention_days = 100
 }
@@ -76,5 +77,37 @@ run "longest_names_fit" {
   assert {
     condition     = length(azurerm_key_vault.this.name) <= 24 && length(azurerm_storage_account.this.name) <= 24
     error_message = "The longest name and suffix must fit into 24 characters in prod, whose name is the longest."
+  }
+}
+
+run "vault_of_prod" {
+  assert {
+    condition     = azurerm_key_vault.this.soft_delete_retention_days == 90
+    error_message = "The vault of prod must keep deleted secrets for 90 days."
+  }
+}
+
+run "alerts" {
+  assert {
+    condition     = toset(keys(azurerm_monitor_metric_alert.this)) == toset(["failed-jobs", "quota"]) && toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.this)) == toset(["endpoint-errors", "endpoint-latency", "monitor-verdict"])
+    error_message = "There must be alerts for failed jobs, quota, the endpoints' errors and latency, and verdicts of monitoring."
+  }
+
+  assert {
+    condition = alltrue([
+      alltrue([for alert in azurerm_monitor_metric_alert.this : one(alert.action).action_group_id == azurerm_monitor_action_group.this.id]),
+      alltrue([for alert in azurerm_monitor_scheduled_query_rules_alert_v2.this : one(one(alert.action).action_groups) == azurerm_monitor_action_group.this.id]),
+      toset([for receiver in azurerm_monitor_action_group.this.email_receiver : receiver.email_address]) == toset(["ml-team@example.com"]),
+    ])
+    error_message = "Every alert must reach the addresses in alert_emails."
+  }
+}
+
+run "budget_in_this_month" {
+  command = plan
+
+  variables {
+    budget_exists = false
+    budget_start  = "${formatdate("YYYY-MM", timestamp())}-01"
   }
 }

@@ -8,6 +8,7 @@ variables {
   environment   = "dev"
   budget_amount = 100
   budget_start  = "2026-12-01"
+  budget_exists = true # the tests do not depend on the date
   alert_emails  = ["ml-team@example.com"]
 }
 
@@ -265,7 +266,7 @@ run "vm_priority_unknown" {
   command = plan
 
   variables {
-    vm_priority = "spot"
+    vm_priority = "preemptible"
   }
 
   expect_failures = [var.vm_priority]
@@ -524,4 +525,96 @@ run "told_no_address" {
   }
 
   expect_failures = [var.alert_emails]
+}
+
+run "budget_in_the_past" {
+  command = plan
+
+  variables {
+    budget_exists = false
+    budget_start  = "2020-01-01"
+  }
+
+  expect_failures = [azurerm_consumption_budget_resource_group.this]
+}
+
+run "budget_in_the_far_future" {
+  command = plan
+
+  variables {
+    budget_exists = false
+    budget_start  = "2098-01-01"
+  }
+
+  expect_failures = [azurerm_consumption_budget_resource_group.this]
+}
+
+run "budget_that_cannot_exist" {
+  command = plan
+
+  variables {
+    budget_start = "2098-01-01"
+  }
+
+  expect_failures = [var.budget_exists]
+}
+
+run "alert_on_every_error" {
+  command = plan
+
+  variables {
+    alert_error_percent = 0
+  }
+
+  expect_failures = [var.alert_error_percent]
+}
+
+run "alert_above_the_timeout" {
+  command = plan
+
+  variables {
+    alert_latency_ms = 200000
+  }
+
+  expect_failures = [var.alert_latency_ms]
+}
+
+run "alert_above_the_quota" {
+  command = plan
+
+  variables {
+    alert_quota_percent = 110
+  }
+
+  expect_failures = [var.alert_quota_percent]
+}
+
+run "gpu_of_nvv3" {
+  command = plan
+
+  variables {
+    gpu_vm_size = "Standard_NV12s_v3"
+  }
+
+  expect_failures = [var.gpu_vm_size]
+}
+
+run "gpu_of_nvv4" {
+  command = plan
+
+  variables {
+    gpu_vm_size = "Standard_NV4as_v4"
+  }
+
+  expect_failures = [var.gpu_vm_size]
+}
+
+run "gpu_of_ndv2" {
+  command = plan
+
+  variables {
+    gpu_vm_size = "Standard_ND40rs_v2"
+  }
+
+  expect_failures = [var.gpu_vm_size]
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.chain import record as records
+from lib.chain import telemetry
 from lib.paths import display_path
 from lib.secrets import known_values
 
@@ -38,13 +39,13 @@ def notify(settings: Mapping[str, Any], folder: Path) -> None:
     folder : Path
         The run's folder.
     """
-    if not settings:
-        return
-    send_message(settings, make_message(folder), ["success", "failure", "gate"])
+    message = make_message(folder) if settings or os.environ.get(telemetry.VARIABLE) else {}
+    if message:
+        send_message(settings, message, ["success", "failure", "gate"] if settings else [])
 
 
 def send_message(settings: Mapping[str, Any], message: Mapping[str, Any], default_events: list[str]) -> None:
-    """Send a message to the webhook and by e-mail, if its event is one of ``on``.
+    """Send a message to Application Insights, and to the webhook and by e-mail if its event is one of ``on``.
 
     Parameters
     ----------
@@ -55,6 +56,7 @@ def send_message(settings: Mapping[str, Any], message: Mapping[str, Any], defaul
     default_events : list of str
         The events to tell if the settings have no ``on``.
     """
+    telemetry.send_event(message)
     if message["event"] not in settings.get("on", default_events):
         return
     for kind, send in (("webhook", _call_webhook), ("email", _send_email)):

@@ -18,6 +18,7 @@ from lib.parameters.coverage import coverage_faults
 from lib.parameters.gates import gate_faults
 from lib.parameters.label_checks import label_faults
 from lib.parameters.layers import Layers
+from lib.parameters.machine_sizes import retirement_faults
 from lib.parameters.metric_checks import metric_faults
 from lib.parameters.notify_checks import notify_faults
 from lib.parameters.search_space import search_faults
@@ -261,6 +262,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
         )
     faults += gate_faults(values) + find_waiver_faults(values.get("waivers") or [])
+    faults += retirement_faults(values)
     faults += search_faults(values) + find_card_faults(values.get("card") or {})
     functions = values.get("training_functions")
     if functions is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from lib.errors import ParameterError, suggest
-from lib.parameters.renamed import REMOVED, current_name
+from lib.parameters.renamed import REMOVED, current_name, current_value
 from lib.paths import ROOT, display_path
 
 BASE = ROOT / "parameters" / "base.yaml"
@@ -201,6 +201,7 @@ def _set_parameter(layers: Layers, name: str, value: Any, source: str) -> None:
     if name in REMOVED:  # run folders of earlier releases still contain it
         return
     name = current_name(name, source)
+    value = current_value(name, value, source)
     below = layers.values.get(name)
     if name in _MERGED and isinstance(value, dict) and isinstance(below, dict):
         value = _merge(below, value)

@@ -16,6 +16,7 @@ RENAMED = {
     "max_parallel": "max_parallel_notebooks",
     "prices": "prices_usd_per_hour",
 }
+RENAMED_VALUES = {"vm_priority": {"low_priority": "spot"}}
 REMOVED = ("azure",)
 
 
@@ -43,3 +44,27 @@ def current_name(name: str, source: str) -> str:
     message = f"{source}: {name} is now called {RENAMED[name]}. The old name will stop working with the next release."
     warnings.warn(message, FutureWarning, stacklevel=2)
     return RENAMED[name]
+
+
+def current_value(name: str, value: object, source: str) -> object:
+    """Return the current name of a parameter's value; warn if the given one is an old name.
+
+    Parameters
+    ----------
+    name : str
+        Current name of the parameter.
+    value : object
+    source : str
+        Where the value was read; the warning starts with it.
+
+    Examples
+    --------
+    >>> current_value("vm_priority", "dedicated", "parameters/azureml.yaml")
+    'dedicated'
+    """
+    renamed = RENAMED_VALUES.get(name, {})
+    if not isinstance(value, str) or value not in renamed:
+        return value
+    message = f"{source}: {name}: {value} is now called {renamed[value]}. The old name will stop working with the next"
+    warnings.warn(f"{message} release.", FutureWarning, stacklevel=2)
+    return renamed[value]

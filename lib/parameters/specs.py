@@ -74,13 +74,23 @@ AZURE: dict[str, Spec] = {
     "gpu_vm_size": Spec(str, may_be_empty=True),
     "cpu_cluster": Spec(str, may_be_empty=True),
     "max_nodes": Spec(int, low=1, high=100),
-    "vm_priority": Spec(str, choices=("dedicated", "low_priority")),
+    "vm_priority": Spec(str, choices=("dedicated", "spot")),
+    "base_image": Spec(
+        str,
+        pattern=r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:\d{8}\S*|@sha256:[0-9a-f]{64})",
+        pattern_meaning="an image with a dated tag or a digest, which pins it",
+        example="mcr.microsoft.com/azureml/openmpi5.0-ubuntu24.04:20260901.v1",
+    ),
     "idle_seconds": Spec(int, low=60, high=1800),
     "managed_identity": Spec(str, may_be_empty=True),
     "cluster_stages": Spec(list, choices=("preprocess", "train"), may_be_empty=True),
     "endpoint_instance_type": Spec(str),
     "max_cost_usd": Spec(float, low=0, high=1e6, may_be_empty=True),
     "expected_minutes": Spec(float, low=0.1, high=10_080),
+    "price_list": Spec(str, may_be_empty=True),
+    "prices_date": Spec(
+        str, may_be_empty=True, pattern=r"\d{4}-\d\d-\d\d", pattern_meaning="a date", example="2026-11-22"
+    ),
     "prices_usd_per_hour": Spec(dict, may_be_empty=True),
 }
 

@@ -106,13 +106,23 @@ class TestPipeline:
     def test_triggers(self, pipeline):
         assert pipeline["trigger"]["branches"]["include"] == ["master", "main"]
         assert pipeline["pr"]["branches"]["include"] == ["master", "main"]
-        (nightly,) = pipeline["schedules"]
+        nightly, weekly = pipeline["schedules"]
         assert nightly["cron"].split()[2:] == ["*", "*", "*"] and nightly["always"] == "true"
+        assert weekly["cron"].split()[2:] == ["*", "*", "0"] and weekly["always"] == "true"
+
+    def test_audit_runs_weekly_and_nothing_else_does(self, pipeline):
+        conditions = {stage["stage"]: stage.get("condition", "") for stage in pipeline["stages"]}
+        name = pipeline["schedules"][1]["displayName"]
+        assert conditions["audit"] == f"eq(variables['Build.CronSchedule.DisplayName'], '{name}')"
+        assert conditions["check"] == f"ne(variables['Build.CronSchedule.DisplayName'], '{name}')"
+        for stage in pipeline["stages"][2:]:
+            # False if check is skipped.
+            assert "succeeded()" in stage["condition"] or "'Succeeded'" in stage["condition"]
 
     def test_stages_in_order(self, pipeline):
         kinds = ("plan", "apply", "drift", "chain", "publish")
         of_each = [f"{kind}_{environment}" for environment in ENVIRONMENTS for kind in kinds]
-        assert [stage["stage"] for stage in pipeline["stages"]] == ["check", *of_each]
+        assert [stage["stage"] for stage in pipeline["stages"]] == ["audit", "check", *of_each]
 
     def test_environments_run_one_after_another(self, pipeline):
         after = {stage["stage"]: stage["dependsOn"] for stage in pipeline["stages"]}

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from tests.infra.planned import Plan
 
 RULES: dict[str, Callable[[Plan], Iterator[str]]] = {}
-GLOBAL_LIMITS = {"azurerm_storage_account": 24, "azurerm_key_vault": 24, "azurerm_container_registry": 50}
-NAMED_LIMITS = {"azurerm_machine_learning_workspace": 33, "azurerm_machine_learning_compute_cluster": 24}
 HOLDS_DATA = {"azurerm_storage_account", "azurerm_key_vault", "azurerm_container_registry"}
 REACHABLE = HOLDS_DATA | {"azurerm_machine_learning_workspace"}
 
@@ -93,7 +91,7 @@ def nobody_logs_in_to_a_node(plan):
 
 
 @rule
-def low_priority_is_never_for_prod_or_images(plan):
+def spot_is_never_for_prod_or_images(plan):
     for address, resource in plan.of_type("azurerm_machine_learning_compute_cluster"):
         builds_images = resource["name"] == plan.only("azurerm_machine_learning_workspace")["image_build_compute_name"]
         if resource["vm_priority"] != "Dedicated" and (builds_images or plan.environment == "prod"):
@@ -117,6 +115,14 @@ def nobody_is_owner(plan):
     for address, resource in plan.of_type("azurerm_role_assignment"):
         role = resource["role_definition_name"]
         if role in ("Owner", "User Access Administrator") or (role == "Contributor" and address not in workspace):
+            yield address
+
+
+@rule
+def jobs_see_containers_not_the_account(plan):
+    for address, resource in plan.of_type("azurerm_role_assignment"):
+        is_of_cluster = address.startswith("azurerm_role_assignment.cluster[")
+        if is_of_cluster and resource["scope"] == plan.id("azurerm_storage_account"):
             yield address
 
 
@@ -196,11 +202,12 @@ def every_subnet_has_a_security_group(plan):
 
 
 @rule
-def private_jobs_run_in_the_managed_network(plan):
+def jobs_run_in_the_managed_network(plan):
+    """In every environment, so that what works in dev works in prod."""
     for address, resource in plan.of_type("azurerm_machine_learning_workspace"):
         network = resource["managed_network"][0]
-        ready = network["isolation_mode"] != "Disabled" and network["provision_on_creation_enabled"]
-        if plan.private and not (ready and resource["image_build_compute_name"]):
+        is_ready = network["isolation_mode"] != "Disabled" and network["provision_on_creation_enabled"]
+        if not is_ready or (plan.private and not resource["image_build_compute_name"]):
             yield address
 
 
@@ -214,85 +221,3 @@ def the_workspace_approves_its_endpoints(plan):
     }
     if plan.private and approved != {plan.id(kind) for kind in HOLDS_DATA}:
         yield "azurerm_role_assignment.workspace"
-
-
-@rule
-def logs_go_to_log_analytics(plan):
-    logged = {
-        resource["target_resource_id"]
-        for _, resource in plan.of_type("azurerm_monitor_diagnostic_setting")
-        if any(entry["category_group"] == "allLogs" for entry in resource["enabled_log"])
-    }
-    wanted = {plan.id(kind) for kind in REACHABLE - {"azurerm_storage_account"}}
-    wanted.add(plan.id("azurerm_storage_account") + "/blobServices/default")
-    yield from sorted(wanted - logged)
-
-
-@rule
-def insights_use_log_analytics_with_a_cap(plan):
-    for address, resource in plan.of_type("azurerm_application_insights"):
-        if (
-            resource["workspace_id"] != plan.id("azurerm_log_analytics_workspace")
-            or not resource["daily_data_cap_in_gb"]
-        ):
-            yield address
-    for address, resource in plan.of_type("azurerm_log_analytics_workspace"):
-        if not 0 < resource["daily_quota_gb"] or resource["retention_in_days"] < (
-            90 if plan.environment == "prod" else 30
-        ):
-            yield address
-
-
-@rule
-def budget_alerts_on_actual_and_forecast(plan):
-    for address, resource in plan.of_type("azurerm_consumption_budget_resource_group"):
-        thresholds = {entry["threshold_type"] for entry in resource["notification"] if entry["contact_emails"]}
-        if thresholds != {"Actual", "Forecasted"}:
-            yield address
-    if not list(plan.of_type("azurerm_consumption_budget_resource_group")):
-        yield "no budget"
-
-
-@rule
-def taggable_resources_have_tags(plan):
-    for resource in plan.resources:
-        values = resource["change"]["after"]
-        if "tags" in values and not {"project", "environment", "managed_by"} <= (values["tags"] or {}).keys():
-            yield resource["address"]
-
-
-@rule
-def prod_locks_only_resources_with_data(plan):
-    """A lock on the group or the workspace would keep clusters from scaling down."""
-    locked = {resource["scope"] for _, resource in plan.of_type("azurerm_management_lock")}
-    allowed = {plan.id(kind) for kind in HOLDS_DATA}
-    if locked - allowed or (plan.environment == "prod" and locked != allowed):
-        yield "azurerm_management_lock.this"
-
-
-@rule
-def prod_storage_survives_a_region_outage(plan):
-    for address, resource in plan.of_type("azurerm_storage_account"):
-        if plan.environment == "prod" and resource["account_replication_type"] not in ("GRS", "GZRS"):
-            yield address
-
-
-@rule
-def names_respect_length_limits(plan):
-    limits = GLOBAL_LIMITS | NAMED_LIMITS
-    for address, resource in plan.of_type(*limits):
-        if len(resource["name"]) > limits[address.split(".")[0]]:
-            yield address
-
-
-@rule
-def outputs_contain_no_secrets(plan):
-    secrets = {
-        value
-        for resource in plan.resources
-        for name, value in resource["change"]["after"].items()
-        if re.search(r"key$|password|connection_string|signature", name) and isinstance(value, str)
-    }
-    for name, resource in plan.outputs.items():
-        if resource["after"] in secrets or resource.get("after_sensitive"):
-            yield f"output.{name}"

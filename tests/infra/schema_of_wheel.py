@@ -3,7 +3,8 @@
 Terraform's registry may be out of reach where PyPI is not. The wheel's JavaScript was generated from the provider's
 schema and still says all of it that is checked here: beside each attribute a comment with its name and whether it is
 computed, optional or required, below that a getter that tells its type, and in the functions that write HCL whether it
-is a block, a list or a set. Lost are the limits of blocks that may stand more than once. `make infra-schema` runs this.
+is a block, a list or a set. Lost are the limits of blocks that may stand more than once and the mark of sensitive
+attributes, which SENSITIVE restores. `make infra-schema` runs this.
 """
 
 import io
@@ -32,6 +33,10 @@ NESTED = re.compile(r'= new (\w+?)(OutputReference|List|Map)\(this, "\w+"(?:, (t
 MAP_OF = re.compile(r"= new cdktn\.(\w+)Map\(|this\.get(\w+)MapAttribute\(")
 GETTER = re.compile(r"this\.get(String|Number|Boolean|List|NumberList)Attribute\(")
 PRIMITIVES = {"String": "string", "Number": "number", "Boolean": "bool", "Any": "string"}
+# The wheel does not say which attributes the provider marks as sensitive; these are the ones of the types used here.
+SENSITIVE = re.compile(
+    r"\w*(access_key|account_key|shared_key|instrumentation_key|connection_string|shared_access_signature|password)"
+)
 STORED = {"string": "string", "number": "number", "boolean": "bool"}
 
 
@@ -73,7 +78,8 @@ class Source:
                 else:
                     attributes[name] = {"type": [mode, _object(child)], **flags_set}
             else:
-                attributes[name] = {"type": _type(code, kind, stored), **flags_set}
+                sensitive = {"sensitive": True} if SENSITIVE.fullmatch(name) else {}
+                attributes[name] = {"type": _type(code, kind, stored), **flags_set, **sensitive}
         return _filled(attributes, blocks)
 
     def _configured(self, entries: dict) -> dict:

@@ -44,7 +44,7 @@ def test_quota_matches_the_clusters_of_the_environment(plans, environment):
     nodes = gpu["scale_settings"][0]["max_node_count"]
     (row,) = [row for row in rows("quota for") if row[0] == environment]
     assert row[2].startswith(f"{cores * nodes} ({nodes} node")
-    assert ("low priority" in row[1]) == (gpu["vm_priority"] == "LowPriority")
+    assert ("spot" in row[1]) == (gpu["vm_priority"] == "LowPriority")
 
 
 def test_costs_add_up():

@@ -1,5 +1,6 @@
 """Commands that infra/Makefile passes to Terraform, recorded by a fake terraform program."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from tests.infra import terraform as tf
 
 FAKES = {
     "terraform": (
-        'echo "$@" >> commands; env | grep ^ARM_ > environment; [ "$1" = output ] && echo "{}"; exit ${CODE:-0}'
+        'echo "$@" >> commands; env | grep ^ARM_ > environment; [ "$1" = output ] && echo "{}"; '
+        '[ "$1" = state ] && echo "${BUDGET:-}"; [ "$2" = output ] && cat adopted; exit ${CODE:-0}'
     ),
     "az": "echo 11111111-1111-1111-1111-111111111111",
     "curl": 'while [ "$1" != --output ]; do shift; done; cp download.zip "$2"',
@@ -43,10 +45,26 @@ def make(tmp_path):
 
 def test_plan_is_saved_and_takes_no_lock(make):
     assert make("plan", "ENV=test").returncode == 0
-    init, plan = make.commands()
+    init, state, plan = make.commands()
     assert init == "init -reconfigure -backend-config=env/test.tfbackend"
+    assert state == "state list azurerm_consumption_budget_resource_group.this"
     assert plan == "plan -lock=false -var-file=env/test.tfvars -out=plan/test.tfplan"
     assert (make.folder / "plan").is_dir()
+
+
+def test_existing_budget_may_start_in_the_past(make):
+    for target in ("plan", "drift"):
+        assert make(target, BUDGET="azurerm_consumption_budget_resource_group.this").returncode == 0
+        assert "-var=budget_exists=true" in make.commands()[-1].split()
+
+
+def test_adopt_imports_the_resources_of_bootstrap(make):
+    ids = {"azurerm_resource_group.this": "/subscriptions/1/resourceGroups/rg", "azurerm_x.y": "/other"}
+    (make.folder / "adopted").write_text(json.dumps({"dev": {}, "prod": ids}))
+    assert make("adopt", "ENV=prod").returncode == 0
+    assert sorted(make.commands()[2:]) == [
+        f"import -var-file=env/prod.tfvars -var=budget_exists=true {address} {id}" for address, id in ids.items()
+    ]
 
 
 def test_subscription_comes_from_the_azure_cli(make):
@@ -85,7 +103,7 @@ def test_apply_uses_the_saved_plan_and_writes_outputs(make):
 
 def test_drift_fails(make):
     assert make("drift").returncode == 0
-    assert "-detailed-exitcode" in make.commands()[1]
+    assert "-detailed-exitcode" in make.commands()[-1]
     assert make("drift", CODE="2").returncode != 0
 
 

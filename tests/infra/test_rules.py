@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.infra import operation_rules  # noqa: F401 - registers its rules
 from tests.infra import terraform as tf
 from tests.infra.planned import Plan
 from tests.infra.rules import RULES
@@ -24,13 +25,18 @@ MUTANTS = {
         'type = "SystemAssigned, UserAssigned"',
     ),
     "nobody_logs_in_to_a_node": ("compute.tf", "local_auth_enabled            = false", "local_auth_enabled = true"),
-    "low_priority_is_never_for_prod_or_images": ("compute.tf", 'priority = "dedicated"', 'priority = "low_priority"'),
+    "spot_is_never_for_prod_or_images": ("compute.tf", 'priority = "dedicated"', 'priority = "spot"'),
     "roles_are_assigned_on_single_resources": (
         "identity.tf",
         'role = "AcrPull", scope = azurerm_container_registry.this.id',
         'role = "AcrPull", scope = azurerm_resource_group.this.id',
     ),
     "nobody_is_owner": ("identity.tf", 'role = "AcrPull"', 'role = "Contributor"'),
+    "jobs_see_containers_not_the_account": (
+        "identity.tf",
+        'scope = "${local.containers}/azureml" }',
+        "scope = azurerm_storage_account.this.id }",
+    ),
     "vault_uses_roles_and_purge_protection": (
         "vault.tf",
         "purge_protection_enabled      = true",
@@ -47,9 +53,9 @@ MUTANTS = {
         'network_link" "this" {\n  for_each = { blob = local.zones["blob"] }\n',
     ),
     "every_subnet_has_a_security_group": ("network.tf", '= "Enabled" # else', '= "Disabled" # else'),
-    "private_jobs_run_in_the_managed_network": (
+    "jobs_run_in_the_managed_network": (
         "workspace.tf",
-        "provision_on_creation_enabled = var.private",
+        "provision_on_creation_enabled = true",
         "provision_on_creation_enabled = false",
     ),
     "the_workspace_approves_its_endpoints": ("identity.tf", "    vault_endpoint    =", "    #vault_endpoint    ="),
@@ -71,8 +77,11 @@ MUTANTS = {
     "outputs_contain_no_secrets": (
         "outputs.tf",
         "value       = azurerm_storage_account.this.name",
-        "value = azurerm_storage_account.this.primary_access_key",
+        # The provider marks keys as sensitive, and Terraform refuses them as outputs that are not.
+        "sensitive = true\n  value = azurerm_storage_account.this.primary_access_key",
     ),
+    "deleted_secrets_of_prod_are_kept_for_90_days": ("vault.tf", "? 90 :", "? 30 :"),
+    "alerts_reach_people": ("alerts.tf", "for_each = var.alert_emails", "for_each = []"),
 }
 
 

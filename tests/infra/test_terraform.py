@@ -7,7 +7,7 @@ import pytest
 from tests.infra import terraform as tf
 
 pytestmark = pytest.mark.timeout(tf.TIMEOUT_SECONDS)
-RUNS = {".": 62, "bootstrap": 10}
+RUNS = {".": 77, "bootstrap": 13}
 
 
 def test_real_provider_is_installed():
@@ -118,6 +118,14 @@ class TestStandIn:
         result = copy("validate", "-no-color")
         assert result.returncode == 1
         assert message in " ".join(re.sub(r"[│╷╵]", " ", result.stderr).split())
+
+    def test_key_in_an_output_is_refused(self, copy):
+        path = copy.folder / "outputs.tf"
+        path.write_text(
+            path.read_text().replace("storage_account.this.name", "storage_account.this.primary_access_key")
+        )
+        with pytest.raises(tf.PlanFailed, match="sensitive"):
+            copy.plan("dev")
 
     def test_plan_is_refused_by_the_schema_only_stand_in(self, copy):
         if tf.installed_providers():

@@ -1,36 +1,20 @@
 mock_provider "azurerm" {
-  mock_data "azurerm_client_config" {
-    defaults = {
-      subscription_id = "00000000-0000-0000-0000-000000000003"
-      tenant_id       = "00000000-0000-0000-0000-000000000004"
-    }
-  }
+  source = "./tests/mocks"
+}
 
-  mock_resource "azurerm_storage_account" {
-    defaults = {
-      id = "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups/rg-mock/providers/Microsoft.Storage/storageAccounts/stmock"
-    }
-  }
+mock_provider "azurerm" {
+  alias  = "dev"
+  source = "./tests/mocks"
+}
 
-  mock_resource "azurerm_storage_container" {
-    defaults = {
-      id = "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups/rg-mock/providers/Microsoft.Storage/storageAccounts/stmock/blobServices/default/containers/mock"
-    }
-  }
+mock_provider "azurerm" {
+  alias  = "test"
+  source = "./tests/mocks"
+}
 
-  mock_resource "azurerm_user_assigned_identity" {
-    defaults = {
-      id           = "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-mock"
-      client_id    = "00000000-0000-0000-0000-000000000005"
-      principal_id = "00000000-0000-0000-0000-000000000006"
-    }
-  }
-
-  mock_resource "azurerm_role_definition" {
-    defaults = {
-      role_definition_resource_id = "/subscriptions/00000000-0000-0000-0000-000000000003/providers/Microsoft.Authorization/roleDefinitions/00000000-0000-0000-0000-000000000007"
-    }
-  }
+mock_provider "azurerm" {
+  alias  = "prod"
+  source = "./tests/mocks"
 }
 
 run "first" {
@@ -58,6 +42,61 @@ run "first" {
     condition     = alltrue([for role in azurerm_role_assignment.apply_roles : strcontains(role.condition, "ba92f5b4-2d11-453d-a403-e96b0029c9fe") && !strcontains(role.condition, "8e3af657-a8ff-443c-a75c-2fe8c4bcb635")])
     error_message = "Whoever applies may give the roles of infra/, and never Owner."
   }
+
+  assert {
+    condition     = alltrue([for role in azurerm_role_assignment.apply_roles : endswith(role.scope, "/resourceGroups/rg-mock")])
+    error_message = "Whoever applies may give roles in the environment's resource group only."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in azurerm_role_assignment.apply_roles :
+      strcontains(role.condition, "@Request[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAnyValues:GuidEquals {00000000-0000-0000-0000-000000000006,") &&
+      strcontains(role.condition, "@Resource[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAnyValues:GuidEquals {00000000-0000-0000-0000-000000000006,")
+    ])
+    error_message = "Whoever applies may give roles to the project's principals only."
+  }
+
+  assert {
+    condition     = alltrue([for addresses in output.adopted : toset(keys(addresses)) == toset(["azurerm_resource_group.this", "azurerm_user_assigned_identity.workspace", "azurerm_user_assigned_identity.cluster"])])
+    error_message = "infra/ must take over the resource group and the two identities."
+  }
+}
+
+run "principals" {
+  variables {
+    principal_ids = { dev = ["44444444-4444-4444-4444-444444444444"] }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_role_assignment.apply_roles["dev"].condition, "44444444-4444-4444-4444-444444444444") && !strcontains(azurerm_role_assignment.apply_roles["prod"].condition, "44444444")
+    error_message = "A data scientist of dev may get roles in dev and in no other environment."
+  }
+
+  assert {
+    condition     = length(azurerm_role_assignment.apply_roles["dev"].condition) < 8192
+    error_message = "Azure accepts conditions of up to 8 KB."
+  }
+}
+
+run "principals_of_no_environment" {
+  command = plan
+
+  variables {
+    principal_ids = { staging = ["44444444-4444-4444-4444-444444444444"] }
+  }
+
+  expect_failures = [var.principal_ids]
+}
+
+run "principal_by_name" {
+  command = plan
+
+  variables {
+    principal_ids = { dev = ["ada@example.com"] }
+  }
+
+  expect_failures = [var.principal_ids]
 }
 
 run "connected" {

@@ -53,7 +53,14 @@ mock_resource "azurerm_log_analytics_workspace" {
 
 mock_resource "azurerm_machine_learning_workspace" {
   defaults = {
-    id = "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups/rg-mock/providers/Microsoft.MachineLearningServices/workspaces/mlw-mock"
+    id           = "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups/rg-mock/providers/Microsoft.MachineLearningServices/workspaces/mlw-mock"
+    workspace_id = "00000000-0000-0000-0000-000000000008"
+  }
+}
+
+mock_resource "azurerm_monitor_action_group" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups/rg-mock/providers/Microsoft.Insights/actionGroups/ag-mock"
   }
 }
 

@@ -22,6 +22,7 @@ from lib.backends.azureml.cancellation import CANCELLED_EXTERNALLY, cancel_job
 from lib.backends.azureml.error_translation import identify_error, retry, translate_errors
 from lib.backends.azureml.job import TERMINAL_STATUSES, Job, ModelRun, SearchRequest
 from lib.backends.azureml.job_errors import job_error_message, seconds_between
+from lib.backends.azureml.prices import known_prices
 from lib.backends.azureml.remote_model import MARKER_FILE
 from lib.errors import MillraceError, ParameterError, StageError
 from lib.scoring.model_folder import compute_digest
@@ -206,7 +207,7 @@ class AutoMLSearch:
     def _wait(self, job: Job, report: Callable[[str], None]) -> str:
         """Wait until a search ends, report the score of each finished model, and return the final status."""
         metric = automl_settings(self._parameters)["primary_metric"]
-        machine, prices = self._clusters.machine_for(_STAGE), self._parameters.prices_usd_per_hour
+        machine, prices = self._clusters.machine_for(_STAGE), known_prices(self._parameters)
         usd_per_hour = cost.hourly_price(machine, prices) if machine in prices else 0.0
         started: float | None = None
         reported_ids: set[str] = set()

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from lib.backends.azureml.error_translation import retry, translate_errors
+from lib.backends.azureml.prices import known_prices
 from lib.backends.azureml.seams import SERVERLESS, ClusterDetails
 from lib.backends.base import Check
 from lib.errors import StageError
@@ -90,7 +91,7 @@ class Clusters:
         existing = self.find(name)
         cluster = existing or self.get_or_create(name)
         description = (
-            f"{name}: {cluster.vm_size}, {'low_priority' if cluster.is_spot else 'dedicated'}, 0 to "
+            f"{name}: {cluster.vm_size}, {'spot' if cluster.is_spot else 'dedicated'}, 0 to "
             f"{cluster.max_nodes} machines, {'found' if existing else 'created'}"
         )
         remarks = self._differences(name, existing) if existing else []
@@ -125,10 +126,7 @@ class Clusters:
         """Return the type of machine that runs a stage's notebooks, in the spelling of ``prices_usd_per_hour``."""
         cluster = self.find(self.name_for(stage))
         size = cluster.vm_size if cluster else self._parameters.gpu_vm_size
-        is_spot = cluster.is_spot if cluster else _is_spot(self._parameters)
-        machine = f"{size}/low_priority" if is_spot else size
-        priced_machines = {name.lower(): name for name in self._parameters.prices_usd_per_hour}
-        return priced_machines.get(machine.lower(), machine)
+        return {name.lower(): name for name in known_prices(self._parameters)}.get(size.lower(), size)
 
     def allocation_errors(self, name: str) -> str:
         """Return Azure's error messages if a cluster cannot allocate any machine; otherwise an empty string."""

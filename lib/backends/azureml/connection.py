@@ -76,17 +76,20 @@ class Connection:
     Parameters
     ----------
     parameters : Parameters
-        ``azure_sdk``, ``subscription_id``, ``resource_group``, ``workspace_name`` and ``tenant_id``.
+        ``azure_sdk``, ``subscription_id``, ``resource_group``, ``workspace_name``, ``tenant_id`` and ``base_image``.
 
     Attributes
     ----------
     sdk_version : {"v1", "v2"}
+    base_image : str
+        The image on which environments of jobs and endpoints are built.
     workspace : seams.Workspace
         The workspace, as the modules of `sdk` take it.
     """
 
     def __init__(self, parameters: Parameters):
         self.sdk_version: str = parameters.azure_sdk
+        self.base_image = parameters.base_image
         self.workspace_names = workspace_names(parameters)
         with translate_errors("log in to Azure"):
             self.login = log_in(parameters.get("tenant_id") or "")

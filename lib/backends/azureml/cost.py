@@ -1,4 +1,7 @@
-"""The cost of a run: an estimate from the parameter ``prices_usd_per_hour``, and a meter while jobs are running."""
+"""The cost of a run: an estimate from the prices of machines, and a meter while jobs are running.
+
+A spot machine counts with the price of a dedicated one: its own price varies up to that.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lib.backends.azureml.prices import known_prices, price_faults
 from lib.backends.base import Estimate
 from lib.errors import GateError, ParameterError, StageError, suggest
 from lib.invocation import command
@@ -19,16 +23,10 @@ _SECONDS_PER_HOUR = 3600
 
 def faults(parameters: Parameters) -> list[str]:
     """Return one sentence for each invalid price, and for each missing price that ``max_cost_usd`` needs."""
-    prices = parameters.prices_usd_per_hour or {}
-    sentences = [
-        f"prices_usd_per_hour: {machine} has the price {price!r}; expected US dollars per hour, e.g. {machine}: 0.5"
-        for machine, price in prices.items()
-        if isinstance(price, bool) or not isinstance(price, (int, float)) or price < 0
-    ]
-    if parameters.max_cost_usd is not None:
-        size = parameters.gpu_vm_size
-        cluster = f"{size}/low_priority" if parameters.vm_priority == "low_priority" else size
-        for machine in (cluster, parameters.endpoint_instance_type):
+    sentences = price_faults(parameters)
+    if parameters.max_cost_usd is not None and not sentences:
+        prices = known_prices(parameters)
+        for machine in (parameters.gpu_vm_size, parameters.endpoint_instance_type):
             if machine not in prices:
                 sentences.append(
                     f"max_cost_usd: the cost cannot be estimated, because prices_usd_per_hour has no {machine}. Add "
@@ -47,8 +45,8 @@ def hourly_price(machine: str, prices: Mapping[str, float]) -> float:
 
     Examples
     --------
-    >>> hourly_price("Standard_DS3_v2", {"Standard_DS3_v2": 0.27})
-    0.27
+    >>> hourly_price("Standard_D4as_v5", {"Standard_D4as_v5": 0.21})
+    0.21
     """
     if machine not in prices:
         raise ParameterError(f"prices_usd_per_hour: there is no price for {machine}. {suggest(machine, prices)}")
@@ -69,8 +67,8 @@ def estimate_cost(
     machine_for : callable
         Returns the machine that runs a stage's notebooks, by its name in ``prices_usd_per_hour``.
     parameters : Parameters
-        ``prices_usd_per_hour``, ``expected_minutes``, ``automl_budget_minutes``, ``max_nodes``, ``idle_seconds``,
-        ``cluster_stages`` and ``max_cost_usd``.
+        ``prices_usd_per_hour``, ``price_list``, ``expected_minutes``, ``automl_budget_minutes``, ``max_nodes``,
+        ``idle_seconds``, ``cluster_stages``, ``vm_priority`` and ``max_cost_usd``.
 
     Raises
     ------
@@ -101,13 +99,11 @@ def _search_cost(machine: str, parameters: Parameters) -> tuple[str, float]:
 
     The maximum assumes that the search uses all machines for all of its time.
     """
-    usd_per_hour = hourly_price(machine, parameters.prices_usd_per_hour)
+    usd_per_hour = hourly_price(machine, known_prices(parameters))
     minutes, machines = parameters.automl_budget_minutes, parameters.max_nodes
     cost_usd = machines * (minutes + parameters.idle_seconds / 60) / 60 * usd_per_hour
-    line = (
-        f"automl: {minutes:g} minutes on at most {machines} x {machine} at {usd_per_hour:g} $/h: at most "
-        f"{cost_usd:.2f} $"
-    )
+    price = _price_text(usd_per_hour, parameters)
+    line = f"automl: {minutes:g} minutes on at most {machines} x {machine} for {price}: at most {cost_usd:.2f} $"
     return line, cost_usd
 
 
@@ -118,22 +114,28 @@ def _stage_cost(
 
     The maximum assumes that every notebook runs until the timeout.
     """
-    usd_per_hour = hourly_price(machine, parameters.prices_usd_per_hour)
+    usd_per_hour = hourly_price(machine, known_prices(parameters))
     # Each machine is idle once before it is released. There are at most as many machines as notebooks.
     idle_minutes = min(notebook_count, parameters.max_nodes) * parameters.idle_seconds / 60
     expected_usd = (notebook_count * parameters.expected_minutes + idle_minutes) / 60 * usd_per_hour
     maximum_usd = (notebook_count * timeout_minutes + idle_minutes) / 60 * usd_per_hour
+    price = _price_text(usd_per_hour, parameters)
     line = (
-        f"{stage}: {notebook_count} x {parameters.expected_minutes:g} minutes on {machine} at {usd_per_hour:g} $/h: "
+        f"{stage}: {notebook_count} x {parameters.expected_minutes:g} minutes on {machine} for {price}: "
         f"about {expected_usd:.2f} $, at most {maximum_usd:.2f} $"
     )
     return line, expected_usd, maximum_usd
 
 
+def _price_text(usd_per_hour: float, parameters: Parameters) -> str:
+    """Return the price of a cluster's machine for the estimate."""
+    return f"{'at most ' if parameters.vm_priority == 'spot' else ''}{usd_per_hour:g} $/h"
+
+
 def _endpoint_line(parameters: Parameters) -> str:
     """Return the line with the cost of the endpoint per day."""
     machine = parameters.endpoint_instance_type
-    usd_per_hour = hourly_price(machine, parameters.prices_usd_per_hour)
+    usd_per_hour = hourly_price(machine, known_prices(parameters))
     return (
         f"endpoint: {machine} at {usd_per_hour:g} $/h: {24 * usd_per_hour:.2f} $ per day until you stop it "
         f"({command('endpoint', 'stop')}); not included in the run's cost"
@@ -145,7 +147,8 @@ def _check_limit(expected_usd: float, lines: Sequence[str], limit_usd: float | N
     if limit_usd is not None and expected_usd > limit_usd:
         message = (
             f"This run is expected to cost {expected_usd:.2f} $, more than max_cost_usd ({limit_usd:g} $). Choose "
-            "fewer training_functions, a cheaper gpu_vm_size or vm_priority: low_priority, or raise max_cost_usd."
+            "fewer training_functions or a cheaper gpu_vm_size, or raise max_cost_usd. Spot machines count with the "
+            "price of dedicated ones, because that can be charged."
         )
         raise GateError("\n  ".join([message, *lines]))
 

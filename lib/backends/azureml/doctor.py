@@ -13,6 +13,7 @@ from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.datastore import DataStore, check_automl_access
 from lib.backends.azureml.endpoint_names import endpoint_name
 from lib.backends.azureml.error_translation import translate_errors
+from lib.backends.azureml.prices import describe_age
 from lib.backends.base import Check
 from lib.errors import MillraceError
 
@@ -51,6 +52,8 @@ def diagnose(parameters: Parameters) -> list[Check]:
         "AutoML": workspace.check_automl,
         "cluster": workspace.check_clusters,
         "quota": workspace.check_quota,
+        "machine sizes": lambda: machine_checks.check_retirements(parameters),
+        "base image": lambda: machine_checks.check_base_image(parameters.base_image),
         "endpoint": workspace.check_endpoint,
         "prices": workspace.check_prices,
     }
@@ -196,14 +199,14 @@ class _WorkspaceChecks:
         # azure-ai-ml 1.35 leaves v_cp_us and current_value empty, and stores the values under the names of the API.
         required_cores = max_nodes * vars(size)["vCPUs"]
         description = f"{max_nodes} x {size.name} are {required_cores} cores"
-        is_low_priority = self._parameters.vm_priority == "low_priority"
+        is_spot = self._parameters.vm_priority == "spot"
         usages = self._connection.client.compute.list_usage()
-        usage = next((usage for usage in usages if _is_quota_of(usage, size.family, is_low_priority)), None)
+        usage = next((usage for usage in usages if _is_quota_of(usage, size.family, is_spot)), None)
         if usage is None:
             message = f"{description}; the region lists no quota for {size.family}: see Quotas in Azure ML studio"
             return Check("quota", message, ok=False)
         free_cores = usage.limit - vars(usage)["currentValue"]
-        family = "low-priority machines" if is_low_priority else size.family
+        family = "spot machines" if is_spot else size.family
         description = f"{description} of {family}; {free_cores} of {usage.limit} are free"
         if usage.limit < required_cores:
             message = f"{description}: request more quota in Azure ML studio, or lower max_nodes"
@@ -223,12 +226,13 @@ class _WorkspaceChecks:
         return Check("endpoint", f"{name}: {'exists' if exists else 'does not exist yet; the deploy stage creates it'}")
 
     def check_prices(self) -> Check:
-        """Check ``prices_usd_per_hour`` and ``max_cost_usd``."""
+        """Check the prices, their age and ``max_cost_usd``."""
         faults = cost.faults(self._parameters)
         if faults:
             return Check("prices", " ".join(faults), ok=False)
         limit = self._parameters.max_cost_usd
-        return Check("prices", "max_cost_usd is not set" if limit is None else f"max_cost_usd is {limit:g} $ per run")
+        description = "max_cost_usd is not set" if limit is None else f"max_cost_usd is {limit:g} $ per run"
+        return Check("prices", f"{description}; {describe_age(self._parameters)}")
 
 
 def _check_actions(resource: str, required: dict[str, str], is_allowed: Callable[[str], bool]) -> Check:
@@ -254,10 +258,10 @@ def _allows(granted: Iterable[str] | None, excluded: Iterable[str] | None, actio
     return matches(granted) and not matches(excluded)
 
 
-def _is_quota_of(usage: Any, family: str, is_low_priority: bool) -> bool:
-    """Return whether a usage record is the quota of a machine family, or of all low-priority machines."""
+def _is_quota_of(usage: Any, family: str, is_spot: bool) -> bool:
+    """Return whether a usage record is the quota of a machine family, or of all spot machines (low priority)."""
     name = usage.name["value"] if isinstance(usage.name, dict) else usage.name.value
     normalized = re.sub(r"[^a-z0-9]", "", name.lower())
-    if is_low_priority:
+    if is_spot:
         return "lowpriority" in normalized
     return normalized.startswith(re.sub(r"[^a-z0-9]", "", family.lower())) and "lowpriority" not in normalized

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lib.backends.azureml.connection import Connection
 
 NAME = "millrace"
-IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 # N-series machines have an NVIDIA GPU.
 _GPU_SIZE = re.compile(r"Standard_N[CDV]", re.IGNORECASE)
 _INFERENCE_SERVER = "azureml-inference-server-http"
@@ -34,9 +33,9 @@ def conda_specification(vm_size: str = "") -> str:
     return re.sub(r"\bxgboost-cpu==", "xgboost==", text) if _GPU_SIZE.match(vm_size) else text
 
 
-def content_version(specification: str) -> str:
+def content_version(image: str, specification: str) -> str:
     """Return the version of an environment: a hash of its base image and specification."""
-    return hashlib.sha256(f"{IMAGE}\n{specification}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{image}\n{specification}".encode()).hexdigest()[:12]
 
 
 def python_version(specification: str) -> str:
@@ -96,12 +95,13 @@ def _add_pip_package(specification: str, package: str) -> str:
 def _get_or_register_conda(connection: Connection, name: str, specification: str) -> EnvironmentReference:
     """Return the environment with a conda specification, and register it if it is not registered yet."""
     environments, workspace = connection.sdk("environments"), connection.workspace
-    version = content_version(specification)
+    image = connection.base_image
+    version = content_version(image, specification)
     with _registration_lock:
         with translate_errors(f"find the environment {name}, version {version}"):
             if environments.exists(workspace, name, version):
                 return EnvironmentReference(name, version)
         return retry(
-            lambda: environments.register(workspace, name, version, IMAGE, specification),
+            lambda: environments.register(workspace, name, version, image, specification),
             f"register the environment {name}",
         )

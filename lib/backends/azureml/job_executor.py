@@ -20,6 +20,7 @@ from lib.backends.azureml.job import LOG_FILE, TERMINAL_STATUSES, Job, JobReques
 from lib.backends.azureml.job_errors import is_transient, job_error_message, make_job_error, retry_pause_seconds
 from lib.backends.azureml.job_log import LogReader
 from lib.backends.azureml.notebook_job import FAILURE_FILE, OUTPUTS_FOLDER
+from lib.backends.azureml.prices import known_prices
 from lib.backends.azureml.seams import ClusterDetails
 from lib.backends.azureml.snapshot import pack
 from lib.errors import MillraceError, StageError
@@ -215,7 +216,7 @@ class ClusterExecutor:
 
     def _usd_per_hour(self) -> float:
         """Return the price of the stage's machine in US dollars per hour; 0 if the parameters have no price for it."""
-        machine, prices = self._clusters.machine_for(self._stage), self._parameters.prices_usd_per_hour or {}
+        machine, prices = self._clusters.machine_for(self._stage), known_prices(self._parameters)
         return cost.hourly_price(machine, prices) if machine in prices else 0.0
 
     def _check_queue(self, job: Job, submitted: float, report: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from .messages import Call, Reply, error, reply
 
 # Faults of services. Each affects the next run, cluster or deployment. See README.md.
 SERVICE_FAULTS = {
-    "job.preempted": "the low-priority node is preempted once; the job is queued and started again",
+    "job.preempted": "the spot node is preempted once; the job is queued and started again",
     "job.image_build_failed": "the image of the environment cannot be built",
     "job.out_of_memory": "the job's process is killed because it runs out of memory",
     "job.quota": "the cluster cannot allocate a node; the job stays in the queue",

@@ -10,7 +10,7 @@ STAGES = ["setup", "preprocess", "train", "train", "train", "evaluate", "deploy"
 
 
 def parameters(**changes):
-    prices = {"small": 1.0, "small/low_priority": 0.1, "endpoint": 0.5}
+    prices = {"small": 1.0, "small/low_priority": 0.1, "endpoint": 0.5}  # the second is of an earlier release
     machines = {"gpu_vm_size": "small", "endpoint_instance_type": "endpoint", "max_nodes": 2}
     limits = {"prices_usd_per_hour": prices, "expected_minutes": 15.0, "idle_seconds": 300, "max_cost_usd": None}
     return Parameters({**load([]).values, **machines, **limits, **changes})
@@ -34,17 +34,21 @@ def test_local_stages_are_free():
 
 def test_a_search_uses_all_machines_for_all_of_its_time():
     result = estimate(["setup", "preprocess", "automl", "evaluate"], automl_budget_minutes=60.0)
-    assert result.lines[0] == "automl: 60 minutes on at most 2 x small at 1 $/h: at most 2.17 $"
+    assert result.lines[0] == "automl: 60 minutes on at most 2 x small for 1 $/h: at most 2.17 $"
     assert result.expected_usd == pytest.approx((15 + 5) / 60 + 2 * 65 / 60)
 
 
-def test_low_priority_machines_have_their_own_price():
-    assert estimate(machine="small/low_priority").expected_usd == pytest.approx(estimate().expected_usd / 10)
+def test_spot_machines_count_with_the_price_that_can_be_charged():
+    spot = estimate(vm_priority="spot")
+    assert (spot.expected_usd, spot.maximum_usd) == (estimate().expected_usd, estimate().maximum_usd)
+    assert "on small for at most 1 $/h" in spot.lines[0]
+    with pytest.raises(GateError, match="Spot machines count with the price of dedicated ones"):
+        estimate(vm_priority="spot", max_cost_usd=1.2)
 
 
 def test_the_lines_show_the_calculation_and_the_endpoint():
     preprocess, train, endpoint = estimate().lines
-    assert preprocess.startswith("preprocess: 1 x 15 minutes on small at 1 $/h: about 0.33 $, at most 1.08 $")
+    assert preprocess.startswith("preprocess: 1 x 15 minutes on small for 1 $/h: about 0.33 $, at most 1.08 $")
     assert train.startswith("train: 3 x 15 minutes")
     assert "12.00 $ per day" in endpoint
 

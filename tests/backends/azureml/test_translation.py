@@ -106,8 +106,9 @@ class TestEnvironment:
 
     def test_the_version_depends_on_the_content(self):
         text = environment.conda_specification()
-        assert environment.content_version(text) == environment.content_version(text)
-        assert environment.content_version(text) != environment.content_version(text + "\n")
+        assert environment.content_version("image:1", text) == environment.content_version("image:1", text)
+        assert environment.content_version("image:1", text) != environment.content_version("image:1", text + "\n")
+        assert environment.content_version("image:1", text) != environment.content_version("image:2", text)
 
     def test_the_python_version_comes_from_the_file(self):
         assert (
@@ -152,7 +153,7 @@ class TestPermissions:
 
 
 @pytest.mark.parametrize(
-    ("quota", "low_priority", "expected"),
+    ("quota", "is_spot", "expected"),
     [
         ("standardNCASv3_T4Family", False, True),
         ("Standard NCASv3_T4 Family Cluster Dedicated vCPUs", False, True),
@@ -161,9 +162,9 @@ class TestPermissions:
         ("Standard NCASv3_T4 Family Cluster Dedicated vCPUs", True, False),
     ],
 )
-def test_the_quota_of_a_machine_family(quota, low_priority, expected):
+def test_the_quota_of_a_machine_family(quota, is_spot, expected):
     usage = SimpleNamespace(name={"value": quota})
-    assert doctor._is_quota_of(usage, "standardNCASv3_T4Family", low_priority) is expected
+    assert doctor._is_quota_of(usage, "standardNCASv3_T4Family", is_spot) is expected
 
 
 def test_a_model_address_contains_run_and_path():
