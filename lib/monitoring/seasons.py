@@ -108,7 +108,7 @@ def choose_seasons(dates: pd.Series | None) -> tuple[Seasons | None, str]:
 
     Examples
     --------
-    >>> choose_seasons(pd.Series(pd.date_range("2025-01-01", periods=700, freq="D")))[0]
+    >>> choose_seasons(pd.Series(pd.date_range("2025-01-01", periods=730)))[0]
     Seasons(kinds=('month',))
     >>> choose_seasons(None)[1]
     'the test rows have no column of dates'
