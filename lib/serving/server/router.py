@@ -40,6 +40,7 @@ from lib.serving.server.control_server import ControlServer
 from lib.serving.server.failure_log import JsonFormatter
 from lib.serving.server.http_protocol import LimitedProtocol
 from lib.serving.server.log_rotation import rotate
+from lib.serving.server.metrics.drift import VERDICT_FILE
 from lib.serving.server.pool import WorkerPool
 from lib.serving.server.request_log.client import RequestLogClient
 from lib.serving.server.traffic import Traffic, describe_pool
@@ -83,6 +84,7 @@ class Router(uvicorn.Server):
             self.hosts,
             self.connections,
             self.request_log.counts,
+            folder / VERDICT_FILE,
         )
         super().__init__(
             uvicorn.Config(
