@@ -1,7 +1,7 @@
 """An endpoint under load, with thousands of idle connections and one rollout after another.
 
-``python -m benchmarks.endpoint_soak`` prints how many requests failed, and the memory and the open files of the endpoint's
-processes at the start and at the end. It fails if a request with a valid key failed.
+``python -m benchmarks.endpoint_soak`` prints how many requests failed, and the memory and the open files of the
+endpoint's processes at the start and at the end. It fails if a request with a valid key failed.
 """
 
 from __future__ import annotations

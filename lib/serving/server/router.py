@@ -31,7 +31,7 @@ from typing import Any
 import uvicorn
 
 from lib.scoring.requests import Limits
-from lib.serving.keys import KeyFile
+from lib.serving import keys
 from lib.serving.process import code_digest
 from lib.serving.server.allowed_hosts import AllowedHosts
 from lib.serving.server.app import Service
@@ -78,7 +78,7 @@ class Router(uvicorn.Server):
         self.connections = ConnectionLimit(raise_descriptor_limit())
         self.service = Service(
             self.traffic,
-            KeyFile(folder / "keys.json"),
+            keys.KeyFile(folder / "keys.json", keys.CHECK_SECONDS),
             Limits(),
             self.request_log.log,
             self.hosts,
