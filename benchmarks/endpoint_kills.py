@@ -156,11 +156,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30, help="number of kills of each command (30)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random times (0)")
     parser.add_argument("--only", choices=_COMMANDS, help="kill this command only")
+    parser.add_argument("--model", type=Path, help="a model folder (default: train one on the flights example)")
     options = parser.parse_args()
     times = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
-        victim = Victim(folder / "endpoint", train_model(folder))
+        victim = Victim(folder / "endpoint", options.model or train_model(folder))
         try:
             victim.endpoint.deploy(victim._model, "1")
             print("| command | kills | took, undisturbed | running afterwards | not running | failures |")

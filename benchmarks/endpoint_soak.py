@@ -88,13 +88,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.endpoint_soak", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60, help="duration (60)")
     parser.add_argument("--idle", type=int, default=10_000, help="number of idle connections (10000)")
+    parser.add_argument("--model", type=Path, help="a model folder (default: train one on the flights example)")
     options = parser.parse_args()
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     idle_count = min(options.idle, hard_limit - _SPARE_DESCRIPTORS)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
-        model = train_model(folder)
+        model = options.model or train_model(folder)
         endpoint = LocalEndpoint(folder / "endpoint", "flights")
         try:
             status = endpoint.deploy(model, "1", request_log=RequestLogSettings())
