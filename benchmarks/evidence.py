@@ -1,7 +1,6 @@
-"""How long sealing a run takes, whether runs replay to equal predictions, and whether every changed byte is named.
+"""How long sealing a run takes, and whether runs replay to equal predictions.
 
 Run it with ``make bench ARGS=evidence``. Each run of an example trains four functions; a replay repeats all of them.
-``--changes 1000`` then changes a random byte of a random file of the last run a thousand times.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import argparse
 import contextlib
 import io
 import json
-import random
 import tempfile
 import time
 from pathlib import Path
@@ -54,29 +52,11 @@ def measure_seal(run: Path, workspace: Path) -> float:
     return time.perf_counter() - started
 
 
-def count_named_changes(run: Path, workspace: Path, count: int) -> int:
-    """Change a random byte of a random file, verify the run, undo the change; return how often the file was named."""
-    chance, named = random.Random(0), 0
-    files = sorted([*verifier.list_files(run), *verifier.list_files(workspace / "artifacts")])
-    for file in chance.choices([file for file in files if file.stat().st_size], k=count):
-        content = bytearray(original := file.read_bytes())
-        content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
-        file.write_bytes(content)
-        try:
-            differences = verifier.verify(run)
-        except ValueError as error:  # the manifest cannot be read
-            differences = [str(error)]
-        named += any(file.name in difference for difference in differences)
-        file.write_bytes(original)
-    return named
-
-
 def main() -> None:
     """Print a line for each run."""
     parser = argparse.ArgumentParser(description=__doc__)
     examples = list(dict.fromkeys(example for example, _ in RUNS))
     parser.add_argument("--examples", nargs="+", default=examples, choices=examples, help="the examples to run")
-    parser.add_argument("--changes", type=int, default=0, help="random changes of one byte in the last run")
     options = parser.parse_args()
     runs = [(example, seed) for example, seed in RUNS if example in options.examples]
     identical = 0
@@ -89,8 +69,6 @@ def main() -> None:
             verdict = call(["replay", str(run)]).strip()
             replay_seconds = time.perf_counter() - started
             seal_seconds = measure_seal(run, Path(folder) / "workspace")
-            if options.changes and (example, seed) == runs[-1]:
-                named_changes = count_named_changes(run, Path(folder) / "workspace", options.changes)
         identical += len(FUNCTIONS) * verdict.startswith("identical")
         print(
             f"{example:<12}{seed:>6}{run_seconds:>9.1f}{replay_seconds:>11.1f}{seal_seconds:>9.2f}  "
@@ -98,8 +76,6 @@ def main() -> None:
             flush=True,
         )
     print(f"{identical} of {len(FUNCTIONS) * len(runs)} trained models replay to equal predictions")
-    if options.changes:
-        print(f"{named_changes} of {options.changes} changed bytes were found, and their files named")
 
 
 if __name__ == "__main__":

@@ -33,13 +33,13 @@ def main(folder, rivals):
         for their_name, our_name in METRICS[labelled.task].items():
             metric = metrics.get(our_name, labelled.task)
             columns = list(labelled.columns)
-            truth = _truth(labelled, reference)
-            estimator = ScoreEstimator(reference[columns], _predictions(labelled, reference), truth, metric, seed=0)
+            truth = get_truth(labelled, reference)
+            estimator = ScoreEstimator(reference[columns], get_predictions(labelled, reference), truth, metric, seed=0)
             realised, ours = [], []
             for chunk in chunks:
                 known = chunk.dropna(subset=[labelled.target])
-                realised.append(metric.score(_truth(labelled, known), _predictions(labelled, known)))
-                estimate = estimator.estimate(chunk[columns], _predictions(labelled, chunk))
+                realised.append(metric.score(get_truth(labelled, known), get_predictions(labelled, known)))
+                estimate = estimator.estimate(chunk[columns], get_predictions(labelled, chunk))
                 ours.append((estimate.value, estimate.low, estimate.high))
             cells = [_judge(values, realised) for values in (ours, rivals[name][their_name][:CHUNKS])]
             print(f"| {name} | {our_name} | {' | '.join(f'{error:.4g}' for error, _ in cells)} | ", end="")
@@ -53,12 +53,12 @@ def _judge(estimates, realised):
     return np.abs(values - realised).mean(), int(((low <= realised) & (realised <= high)).sum())
 
 
-def _truth(labelled, rows):
+def get_truth(labelled, rows):
     values = rows[labelled.target].to_numpy()
     return values.astype(float if labelled.task == "regression" else type(labelled.classes[0]))
 
 
-def _predictions(labelled, rows):
+def get_predictions(labelled, rows):
     if labelled.task == "regression":
         return Predictions(rows[labelled.prediction].to_numpy(dtype=float), rows=rows)
     if labelled.task == "binary":

@@ -10,10 +10,10 @@ import signal
 import tempfile
 from pathlib import Path
 
-from benchmarks._steady import SteadyLoad
 from benchmarks.serving import example_rows, train_model
 from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout
+from lib.simulation.steady_load import SteadyLoad
 
 _KILLED_WORKERS = 3
 _OTHER_KEY = {"primary": "secondary", "secondary": "primary"}

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 
 from lib.errors import MillraceError, StorageError
@@ -59,13 +60,15 @@ _SYSTEM_MEANINGS = {
 _ONLY_WITH_FILE = (errno.EACCES, errno.EPERM)
 
 
-def explain(error: BaseException) -> str:
+def explain(error: BaseException, database: str = "The database") -> str:
     """Return what a storage error means and what to do about it; an empty text for any other error.
 
     Parameters
     ----------
     error : BaseException
         The error, or one that a storage error has caused.
+    database : str
+        What the message calls a database, whose path SQLite does not tell.
 
     Examples
     --------
@@ -78,18 +81,23 @@ def explain(error: BaseException) -> str:
         if isinstance(cause, sqlite3.Error):
             for pattern, meaning in _SQLITE_MEANINGS:
                 if re.search(pattern, str(cause), re.IGNORECASE):
-                    return f"The database cannot be used ({cause}). {meaning}"
+                    return f"{database} cannot be used ({cause}). {meaning}"
         elif isinstance(cause, OSError) and cause.errno in _SYSTEM_MEANINGS:
             if cause.errno in _ONLY_WITH_FILE and not cause.filename:
                 continue
-            place = cause.filename or "A file"
+            place = cause.filename or f"A file (perhaps in the temporary folder {tempfile.gettempdir()})"
             return f"{place} cannot be used ({cause.strerror}). {_SYSTEM_MEANINGS[cause.errno]}"
     return ""
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
+def explained(database: str = "The database") -> Iterator[None]:
     """Raise a `StorageError` with one sentence in place of a storage error in the ``with`` block.
+
+    Parameters
+    ----------
+    database : str
+        What the message calls a database.
 
     Raises
     ------
@@ -101,7 +109,7 @@ def explained() -> Iterator[None]:
     except MillraceError:
         raise
     except Exception as error:
-        if message := explain(error):
+        if message := explain(error, database):
             raise StorageError(message) from error
         raise
 

@@ -14,10 +14,15 @@ pytest_plugins = ["tests.served_models", "tests.custom_folder"]
 hypothesis.settings.register_profile("thorough", max_examples=1000)
 # The slowest files start first, so that no worker is left running one of them alone at the end.
 LONGEST = ("test_chain.py", "test_engine.py", "test_rollout.py", "test_running.py", "test_terraform.py")
+# On a busy machine. Other tests have the limit of pyproject.toml.
+SLOW_TEST_SECONDS = 1800
 
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONGEST)
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TEST_SECONDS))
 
 
 @pytest.fixture(scope="session")

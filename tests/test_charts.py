@@ -1,11 +1,14 @@
 """Charts of any data, drawn without warnings, and tables that show all their content."""
 
+import datetime
+import itertools
 import re
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from lib import charts, metrics
 from lib.metrics import Predictions
@@ -169,3 +172,27 @@ class TestTable:
 
     def test_empty_table_is_displayed(self):
         assert "<table" in self.html() and "<table" in self.html({"a": []})
+
+
+@pytest.mark.parametrize("weeks", [2, 6, 60])
+def test_labels_of_evidence_and_scores_do_not_overlap(weeks):
+    random = np.random.default_rng(weeks)
+    ends = [datetime.datetime(2026, 1, 5) + datetime.timedelta(days=7 * week) for week in range(weeks)]
+    drifted, steady = np.linspace(0, 90, weeks), random.normal(size=weeks) / 10
+    lines = {"used columns and prediction": drifted, "size": drifted, "(prediction)": drifted / 2, "a": steady}
+    points = [(end, 0.9, 0.8, 1.0) for end in ends]
+    made = (
+        charts.evidence_over_time(ends, lines | {"b": steady + 0.01, LONG: steady}, np.log(100)),
+        charts.scores_over_time({"estimated": points, "realised": points}, 0.9, "roc_auc"),
+    )
+    for chart in made:
+        render(chart)
+        (axes,) = chart.axes
+        legend = axes.get_legend()
+        if legend is not None:
+            assert not legend.get_window_extent().overlaps(axes.patch.get_window_extent())
+        for texts in (axes.texts, [tick.label1 for tick in axes.xaxis.get_major_ticks()]):
+            # Without the line that leads from a label to its point.
+            boxes = [Text.get_window_extent(text) for text in texts if text.get_text()]
+            overlapping = [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1].padded(-1))]
+            assert not overlapping

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib import storage_errors
 from lib.chain import engine, failures, notebook_client, postmortem, secret_search
+from lib.errors import StorageError
 from lib.paths import ROOT
 
 if TYPE_CHECKING:
@@ -98,6 +100,8 @@ class KernelExecutor:
             raise failures.from_cause(executed, "SecretPrinted", str(error)) from None
         if isinstance(error, notebook_client.KernelLeft | notebook_client.OutputLost):
             raise failures.from_cause(executed, type(error).__name__, str(error)) from error
+        if error is not None and (cause := storage_errors.explain(error)):
+            raise failures.from_cause(executed, "StorageError", cause, StorageError.exit_code) from error
         if error is not None:
             raise failures.from_cause(executed, type(error).__name__, f"{type(error).__name__}: {error}") from error
 

@@ -67,7 +67,7 @@ def from_cell(executed: Path, error: Any, remark: str = "") -> StageFailed:
     return StageFailed("\n".join(filter(None, [_compose(cut(message), executed, cell), remark])), status, exit_code)
 
 
-def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
+def from_cause(executed: Path, name: str, cause: str, exit_code: int = errors.MillraceError.exit_code) -> StageFailed:
     """Return a failure that papermill does not see, and write it into the executed notebook.
 
     Parameters
@@ -78,9 +78,11 @@ def from_cause(executed: Path, name: str, cause: str) -> StageFailed:
         Name of the failure, in the style of an exception's name: ``"TimedOut"``.
     cause : str
         The reason, as a sentence that starts in lower case and has no full stop.
+    exit_code : int
+        Exit code of the command.
     """
     cell = postmortem.write(executed, name, cause)
-    return StageFailed(_compose(cause[0].upper() + cause[1:].rstrip(".") + ".", executed, cell))
+    return StageFailed(_compose(cause[0].upper() + cause[1:].rstrip(".") + ".", executed, cell), exit_code=exit_code)
 
 
 def from_dead_kernel(

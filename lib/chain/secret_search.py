@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from lib import backends
+from lib import backends, storage_errors
 from lib.chain import fingerprint, run_folder
 from lib.chain import record as records
 from lib.chain.record import RunRecord
@@ -113,8 +114,11 @@ def search_failed_run(record: RunRecord, parameters: Parameters) -> str:
         search_run(record, parameters)
     except SecretFound as error:
         return str(error)
-    except (OSError, MillraceError, json.JSONDecodeError) as error:
-        return f"The search for secrets was not completed ({type(error).__name__}: {error})."
+    except (OSError, sqlite3.Error, MillraceError, json.JSONDecodeError) as error:
+        if isinstance(error, sqlite3.Error) and str(error) in records.read(record.folder).get("error", ""):
+            return ""  # the run ended because of the same database, so nothing was written into it
+        cause = storage_errors.explain(error) or f"{type(error).__name__}: {error}"
+        return f"The search for secrets was not completed: {cause}"
     return ""
 
 

@@ -27,6 +27,7 @@ EXIT_CODES = {
     2: "an input cannot be used (parameter, file, column, option); the message says what to change",
     3: "a gate blocked: everything worked, but no model version may go to production; or monitor says act",
     4: "monitor has too few rows to say",
+    5: "simulate: the system did not react as promised; the report says how",
     130: "interrupted by Ctrl-C or SIGTERM; no process is left behind",
 }
 _DEFAULT = "run"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lib.parameters import Parameters
 
 NOTEBOOK, STAGE = "06_monitor.ipynb", "monitor"
+RESULT = "monitor.json"
 DEFAULT_EVENTS = ["act", "too_few_to_say"]
 EXIT_CODES = {"stable": 0, "look": 0, "act": 3, "too few to say": 4}
 
@@ -62,7 +63,7 @@ def execute(options: argparse.Namespace) -> int:
     page = _write_page(folder / NOTEBOOK)
     result = make_result(parameters.name, outputs, page)
     text = json.dumps(result, indent=1) + "\n"
-    (folder / "monitor.json").write_text(text, encoding="utf-8")
+    (folder / RESULT).write_text(text, encoding="utf-8")
     if not options.data:  # the rows were the endpoint's requests
         _tell_endpoint(parameters, text)
     print(outputs["verdict"])
@@ -225,5 +226,5 @@ def _write_page(executed: Path) -> Path:
     from lib.evidence.report.notebook_page import render_notebook
 
     path = executed.with_suffix(".html")
-    path.write_text(render_notebook(executed), encoding="utf-8")
+    path.write_text(render_notebook(executed, has_report=False), encoding="utf-8")
     return path

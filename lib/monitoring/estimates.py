@@ -8,7 +8,9 @@ Regression: errors are drawn from those of the reference rows, relative to a mod
 way, times the loss that the model expects for each row.
 
 The interval contains the realised metric with 95 % if the relation between rows and target is the same as in the
-reference: it comes from true values drawn from the same distributions, for bootstrap samples of the reference rows.
+reference. Its deviation has four parts: of true values drawn from the same distributions; of bootstrap samples of the
+reference rows; the difference from a second estimate, whose model knows the predictions alone and no column; and, as
+far as the density ratio cannot be trusted, the error of extrapolation (`lib.monitoring.extrapolation`).
 **A change of that relation, concept drift, cannot be seen without labels.**
 
 Sources: Guillory et al., "Predicting with confidence on unseen distributions", ICCV 2021; Białek et al., "Estimating
@@ -30,6 +32,7 @@ from lib.metrics import Metric, Predictions
 from lib.monitoring.class_model import ClassModel
 from lib.monitoring.density_ratio import DensityRatio, estimate_density_ratio
 from lib.monitoring.error_model import ErrorModel
+from lib.monitoring.extrapolation import measure_extrapolation
 from lib.monitoring.row_encoding import fit_encoding
 from lib.monitoring.scores import Interval
 
@@ -73,12 +76,16 @@ class ScoreEstimator:
         self._encoding = fit_encoding(rows)
         self._columns = self._encoding.encode(rows)
         is_category = self._encoding.is_category
+        no_columns = np.empty((len(self._columns), 0))
         if predictions.probabilities is None:
-            self._errors = ErrorModel(self._columns, is_category, self._predictions.labels, self._truth, seed)
+            labels = self._predictions.labels
+            self._errors = ErrorModel(self._columns, is_category, labels, self._truth, seed)
+            self._errors_by_prediction = ErrorModel(no_columns, [], labels, self._truth, seed)
         else:
             self._codes = pd.Index(predictions.class_names).get_indexer(pd.Index(self._truth))
             probabilities = self._predictions.class_probabilities
             self._classes = ClassModel(self._columns, is_category, probabilities, self._codes, seed)
+            self._classes_by_prediction = ClassModel(no_columns, [], probabilities, self._codes, seed)
 
     def estimate(self, rows: pd.DataFrame, predictions: Predictions) -> Interval | None:
         """Return the estimated metric with its interval; None where the metric is undefined.
@@ -113,8 +120,34 @@ class ScoreEstimator:
         for _ in range(_DRAWS):
             codes = _draw_codes(calibrated, self._random)
             scores.append(self._score(predictions.class_names, codes, predictions))
-        spread = np.hypot(np.nanstd(scores), self._reference_deviation) if np.isfinite(scores).any() else np.nan
-        return _to_interval(value, spread)
+        sampling = float(np.nanstd(scores)) if np.isfinite(scores).any() else float("nan")
+        second = self._classes_by_prediction.predict(columns[:, :0], predictions.class_probabilities)
+        disagreement = abs(value - self._expect(predictions, second))
+        parts = (sampling, self._reference_deviation, disagreement, self._measure_extrapolation(ratio))
+        return _to_interval(value, *parts)
+
+    def _measure_extrapolation(self, ratio: DensityRatio) -> float:
+        """Return the error of estimates of reference rows from others that resemble the window more, or less."""
+        measure = self._miss_errors if self._predictions.probabilities is None else self._miss_classes
+        doubt = 1 - ratio.trust
+        return doubt * measure_extrapolation(ratio.weights, measure, self._random) if doubt > 0 else 0.0
+
+    def _miss_classes(self, known: np.ndarray, block: np.ndarray) -> float:
+        """Return the expected minus the realised metric of a block, with a model that knows other rows."""
+        probabilities = self._predictions.class_probabilities
+        is_category = self._encoding.is_category
+        model = ClassModel(self._columns[known], is_category, probabilities[known], self._codes[known], self._seed)
+        predictions = self._predictions.select(block)
+        expected = self._expect(predictions, model.predict(self._columns[block], probabilities[block]))
+        return expected - self._score(predictions.class_names, self._codes[block], predictions)
+
+    def _miss_errors(self, known: np.ndarray, block: np.ndarray) -> float:
+        """Return the expected minus the realised metric of a block, with a model of the loss of other rows."""
+        labels, is_category = self._predictions.labels, self._encoding.is_category
+        model = ErrorModel(self._columns[known], is_category, labels[known], self._truth[known], self._seed)
+        predictions = self._predictions.select(block)
+        scores = self._draw_scores(model, self._columns[block], predictions, np.ones(len(known)))
+        return float(np.mean(scores)) - float(self._metric.score(self._truth[block], predictions))
 
     @cached_property
     def _reference_deviation(self) -> float:
@@ -160,15 +193,25 @@ class ScoreEstimator:
     def _estimate_regression(
         self, columns: np.ndarray, predictions: Predictions, ratio: DensityRatio
     ) -> Interval | None:
-        expected = self._errors.predict(columns, predictions.labels)
         weights = (1 - ratio.trust) + ratio.trust * ratio.weights
+        scores = self._draw_scores(self._errors, columns, predictions, weights)
+        second = self._draw_scores(self._errors_by_prediction, columns[:, :0], predictions, np.ones(len(weights)))
+        value = float(np.mean(scores))
+        disagreement = abs(value - float(np.mean(second)))
+        return _to_interval(value, float(np.std(scores)), disagreement, self._measure_extrapolation(ratio))
+
+    def _draw_scores(
+        self, errors: ErrorModel, columns: np.ndarray, predictions: Predictions, weights: np.ndarray
+    ) -> list[float]:
+        """Return the metric for errors that are drawn from weighted bootstrap samples of the reference."""
+        expected = errors.predict(columns, predictions.labels)
         scores = []
         for _ in range(_DRAWS):
-            sample = self._random.integers(0, len(weights), len(weights))  # a bootstrap sample of the reference
+            sample = self._random.integers(0, len(weights), len(weights))
             shares = weights[sample] / weights[sample].sum()
-            drawn = self._random.choice(self._errors.relative_errors[sample], len(expected), p=shares)
+            drawn = self._random.choice(errors.relative_errors[sample], len(expected), p=shares)
             scores.append(float(self._metric.score(predictions.labels + expected * drawn, predictions)))
-        return _to_interval(float(np.mean(scores)), float(np.std(scores)))
+        return scores
 
 
 def _choose(count: int, most: int, random: np.random.Generator) -> np.ndarray:
@@ -190,7 +233,9 @@ def _draw_codes(probabilities: np.ndarray, random: np.random.Generator) -> np.nd
     return np.minimum((points >= limits).sum(axis=1), probabilities.shape[1] - 1)
 
 
-def _to_interval(value: float, deviation: float) -> Interval | None:
+def _to_interval(value: float, *deviations: float) -> Interval | None:
+    """Return an interval whose deviation has several independent parts; None if any is undefined."""
+    deviation = float(np.sqrt(np.square(deviations).sum()))
     if not (np.isfinite(value) and np.isfinite(deviation)):
         return None
     return Interval(float(value), float(value - _DEVIATIONS * deviation), float(value + _DEVIATIONS * deviation))

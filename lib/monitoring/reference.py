@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib.monitoring.cells import CATEGORY, Cells, make_cells, make_number_cells
+from lib.monitoring.seasons import RowSeasons
 
 # The output of the model among the columns; in brackets, because a column may be called "prediction".
 PREDICTION = "(prediction)"
@@ -47,11 +48,14 @@ class ColumnReference:
     effect : float or None
         Mean absolute change of the model's output if the column is shuffled among the reference rows; None if that
         cannot tell, because all values are equal.
+    seasonal_counts : tuple of tuple of int
+        Number of reference rows by season and cell; empty if seasons are not compared.
     """
 
     cells: Cells
     counts: tuple[int, ...]
     effect: float | None = None
+    seasonal_counts: tuple[tuple[int, ...], ...] = ()
 
     @property
     def is_used(self) -> bool:
@@ -60,12 +64,14 @@ class ColumnReference:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as JSON types."""
-        return {"cells": self.cells.to_dict(), "counts": list(self.counts), "effect": self.effect}
+        values = {"cells": self.cells.to_dict(), "counts": list(self.counts), "effect": self.effect}
+        return values | {"seasonal_counts": [list(counts) for counts in self.seasonal_counts]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ColumnReference:
         """Return the reference that `to_dict` described."""
-        return cls(Cells.from_dict(values["cells"]), tuple(values["counts"]), values["effect"])
+        seasonal_counts = tuple(tuple(counts) for counts in values.get("seasonal_counts", ()))
+        return cls(Cells.from_dict(values["cells"]), tuple(values["counts"]), values["effect"], seasonal_counts)
 
 
 def make_references(
@@ -74,6 +80,7 @@ def make_references(
     predict: Callable[[pd.DataFrame], ModelOutput],
     classes: Sequence[str],
     seed: int,
+    season: RowSeasons | None = None,
 ) -> dict[str, ColumnReference]:
     """Return the reference of each column and of the prediction.
 
@@ -90,6 +97,8 @@ def make_references(
         The classes of a multiclass task; empty for other tasks.
     seed : int
         Seed of the generator that shuffles columns and chooses the rows for the cells of the prediction.
+    season : RowSeasons, optional
+        The season of each row; without it, seasons are not compared.
 
     Returns
     -------
@@ -110,13 +119,22 @@ def make_references(
         if sample[name].nunique(dropna=False) > 1:
             scores = predict(shuffled.astype({name: sample[name].dtype})).scores
             effect = float(np.mean(np.abs(scores - sample_scores)))
-        counts = cells.count_rows(rows[name])
-        references[str(name)] = ColumnReference(cells, tuple(counts.tolist()), effect)
-    references[PREDICTION] = _make_prediction_reference(outputs, classes, seed)
+        references[str(name)] = count_reference(cells, rows[name], effect, season)
+    references[PREDICTION] = _make_prediction_reference(outputs, classes, seed, season)
     return references
 
 
-def make_number_reference(values: np.ndarray, seed: int) -> ColumnReference:
+def count_reference(
+    cells: Cells, values: pd.Series, effect: float | None = None, season: RowSeasons | None = None
+) -> ColumnReference:
+    """Return the reference of a column with these values."""
+    numbers = cells.assign(values)
+    counts = np.bincount(numbers, minlength=cells.count)
+    seasonal_counts = season.count_rows(numbers, cells.count) if season is not None else ()
+    return ColumnReference(cells, tuple(counts.tolist()), effect, seasonal_counts)
+
+
+def make_number_reference(values: np.ndarray, seed: int, season: RowSeasons | None = None) -> ColumnReference:
     """Return the reference of numbers such as predictions or errors.
 
     The cells are quantiles of one half of the rows, and the other half is counted: if the same rows chose the cells and
@@ -125,12 +143,14 @@ def make_number_reference(values: np.ndarray, seed: int) -> ColumnReference:
     random = np.random.default_rng(seed)
     is_first_half = random.permutation(len(values)) % 2 == 0
     cells = make_number_cells(np.quantile(values[is_first_half], _QUANTILES).tolist())
-    return ColumnReference(cells, tuple(cells.count_rows(pd.Series(values[~is_first_half])).tolist()))
+    counted = ~is_first_half
+    return count_reference(cells, pd.Series(values[counted]), season=season.select(counted) if season else None)
 
 
-def _make_prediction_reference(outputs: np.ndarray, classes: Sequence[str], seed: int) -> ColumnReference:
+def _make_prediction_reference(
+    outputs: np.ndarray, classes: Sequence[str], seed: int, season: RowSeasons | None
+) -> ColumnReference:
     """Return the reference of the model's output."""
     if not classes:
-        return make_number_reference(outputs, seed)
-    cells = Cells(CATEGORY, categories=tuple(classes))
-    return ColumnReference(cells, tuple(cells.count_rows(pd.Series(outputs)).tolist()))
+        return make_number_reference(outputs, seed, season)
+    return count_reference(Cells(CATEGORY, categories=tuple(classes)), pd.Series(outputs), season=season)

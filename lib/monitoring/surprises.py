@@ -57,6 +57,67 @@ def measure_surprises(earlier: np.ndarray, window: np.ndarray, random: np.random
     return np.array(surprises)
 
 
+def measure_seasonal_surprises(earlier: np.ndarray, window: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return a standard normal number for each node, from comparisons within seasons only.
+
+    Within each season, the rows of the window and the earlier rows are exchangeable if nothing but the season has
+    changed. The numbers of the seasons are independent. Their sum, weighted by the standard deviations of the counts,
+    is standard normal, because the weights depend on the totals only, and their squares sum to 1. A season without
+    earlier rows has the weight 0.
+
+    Parameters
+    ----------
+    earlier, window : ndarray of int, of shape (seasons, cells)
+        Number of rows by season and cell; see `measure_surprises`.
+    random : Generator
+
+    Returns
+    -------
+    ndarray of float, of shape (cells - 1,)
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(0)
+    >>> summer, winter = [0, 500, 0], [0, 0, 500]
+    >>> earlier, window = np.array([summer, winter]), np.array([[0, 90, 0], [0, 0, 0]])
+    >>> bool(abs(measure_seasonal_surprises(earlier, window, random)[1]) < 5)
+    True
+    >>> bool(measure_surprises(earlier.sum(axis=0), window.sum(axis=0), random)[1] > 7)
+    True
+    """
+    is_present = window.sum(axis=1) > 0
+    if not is_present.any():
+        return measure_surprises(earlier.sum(axis=0), window.sum(axis=0), random)
+    earlier, window = earlier[is_present], window[is_present]
+    numbers = np.array([measure_surprises(*counts, random) for counts in zip(earlier, window, strict=True)])
+    variances = np.array([_measure_variances(*counts) for counts in zip(earlier, window, strict=True)])
+    totals = variances.sum(axis=0)
+    # Without any information, each number is noise, and the first one is as good as any other.
+    first_only = np.zeros_like(variances)
+    first_only[0] = 1.0
+    weights = np.sqrt(np.where(totals > 0, variances / np.where(totals > 0, totals, 1.0), first_only))
+    return np.asarray((weights * numbers).sum(axis=0))
+
+
+def _measure_variances(earlier: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the variance of the window's number of rows in the left part of each node, given the totals."""
+    variances = []
+    for left, right in _list_splits(len(window)):
+        total = earlier[left].sum() + window[left].sum()
+        total_both = total + earlier[right].sum() + window[right].sum()
+        drawn_both = window[left].sum() + window[right].sum()
+        variances.append(_compute_variance(int(total), int(drawn_both), int(total_both)))
+    return np.array(variances)
+
+
+def _compute_variance(total: int, drawn_both: int, total_both: int) -> float:
+    """Return the variance of a hypergeometric number; see `_to_normal`."""
+    if total_both < 2:
+        return 0.0
+    share = total / total_both
+    return drawn_both * share * (1 - share) * (total_both - drawn_both) / (total_both - 1)
+
+
 def describe_node(node: int, cell_count: int) -> tuple[list[int], list[int]]:
     """Return the cells in the left and in the right part of a node."""
     left, right = list(_list_splits(cell_count))[node]
@@ -95,7 +156,7 @@ def _to_normal(drawn: int, total: int, drawn_both: int, total_both: int, point: 
     if lowest == highest:  # the counts tell nothing
         return float(special.ndtri(min(max(point, 1e-16), 1 - 1e-16)))
     mean = drawn_both * total / total_both
-    variance = mean * (1 - total / total_both) * (total_both - drawn_both) / max(1, total_both - 1)
+    variance = _compute_variance(total, drawn_both, total_both)
     reach = int(_REACH * np.sqrt(variance)) + _REACH
     first, last = max(lowest, min(int(mean), drawn) - reach), min(highest, max(int(mean), drawn) + reach)
     counts = np.arange(first, last + 1)

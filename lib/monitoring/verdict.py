@@ -13,7 +13,7 @@ from scipy import special
 from lib.monitoring.changes import Change, find_change
 from lib.monitoring.martingale import find_start, measure_evidence
 from lib.monitoring.reference import ColumnReference
-from lib.monitoring.surprises import measure_surprises
+from lib.monitoring.surprises import measure_seasonal_surprises, measure_surprises
 from lib.monitoring.windows import Window
 
 STABLE, LOOK, ACT, TOO_FEW = VERDICTS = ("stable", "look", "act", "too few to say")
@@ -161,18 +161,25 @@ def _judge_column(name: str, reference: ColumnReference, windows: Sequence[Windo
     """Measure the evidence of a drift of one column, and find where it is. Windows without the column do not count."""
     positions = [position for position, window in enumerate(windows) if name in window.counts]
     present = [windows[position] for position in positions]
-    earlier = np.array(reference.counts)
-    surprises = []
-    for number, window in enumerate(present):
-        counts = np.array(window.counts[name])
-        surprises.append(measure_surprises(earlier, counts, _make_generator(seed, name, number, window)))
-        earlier = earlier + counts
-    numbers = np.array(surprises)
+    numbers = _measure_all_surprises(name, reference, present, seed)
     start = find_start(numbers)
     change = find_change(reference, [window.counts[name] for window in present[start:]], numbers[start:])
     measured = np.concatenate([[0.0], measure_evidence(numbers)])
     evidence = measured[np.searchsorted(positions, np.arange(len(windows)), side="right")]
     return ColumnDrift(name, evidence, present[start], change, reference.is_used)
+
+
+def _measure_all_surprises(name: str, reference: ColumnReference, windows: Sequence[Window], seed: str) -> np.ndarray:
+    """Return the surprises of each window, within seasons if the reference and all windows know them."""
+    is_seasonal = bool(reference.seasonal_counts) and all(name in window.seasonal_counts for window in windows)
+    measure = measure_seasonal_surprises if is_seasonal else measure_surprises
+    earlier = np.array(reference.seasonal_counts if is_seasonal else reference.counts)
+    surprises = []
+    for number, window in enumerate(windows):
+        counts = np.array(window.seasonal_counts[name] if is_seasonal else window.counts[name])
+        surprises.append(measure(earlier, counts, _make_generator(seed, name, number, window)))
+        earlier = earlier + counts
+    return np.array(surprises)
 
 
 def _make_generator(seed: str, name: str, number: int, window: Window) -> np.random.Generator:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lib.monitoring.reference import ColumnReference
+from lib.monitoring.seasons import RowSeasons
 
 MIN_ROWS = 50
 
@@ -26,12 +27,15 @@ class Window:
     rows : int
     counts : dict of str to tuple of int
         Number of rows in each cell, by column.
+    seasonal_counts : dict of str to tuple of tuple of int
+        Number of rows by season and cell, by column; without columns whose seasons are not compared.
     """
 
     start: datetime.datetime
     end: datetime.datetime
     rows: int
     counts: dict[str, tuple[int, ...]]
+    seasonal_counts: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the window as JSON types."""
@@ -40,13 +44,16 @@ class Window:
             "end": self.end.isoformat(),
             "rows": self.rows,
             "counts": {name: list(counts) for name, counts in self.counts.items()},
+            "seasonal_counts": {name: _pack(counts) for name, counts in self.seasonal_counts.items()},
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Window:
         """Return the window that `to_dict` described."""
         start, end = (datetime.datetime.fromisoformat(values[name]) for name in ("start", "end"))
-        return cls(start, end, values["rows"], {name: tuple(counts) for name, counts in values["counts"].items()})
+        counts = {name: tuple(counts) for name, counts in values["counts"].items()}
+        seasonal = {name: _unpack(packed) for name, packed in values.get("seasonal_counts", {}).items()}
+        return cls(start, end, values["rows"], counts, seasonal)
 
 
 def count_window(
@@ -54,14 +61,18 @@ def count_window(
     references: Mapping[str, ColumnReference],
     start: datetime.datetime,
     end: datetime.datetime,
+    season: RowSeasons | None = None,
 ) -> Window:
-    """Return a window with the rows counted by the cells of each column that the rows have."""
-    counts = {
-        name: tuple(reference.cells.count_rows(rows[name]).tolist())
-        for name, reference in references.items()
-        if name in rows.columns
-    }
-    return Window(start, end, len(rows), counts)
+    """Return a window with the rows counted by the cells of each column that the rows have, and by season."""
+    counts, seasonal_counts = {}, {}
+    for name, reference in references.items():
+        if name not in rows.columns:
+            continue
+        cells = reference.cells.assign(rows[name])
+        counts[name] = tuple(np.bincount(cells, minlength=reference.cells.count).tolist())
+        if season is not None and reference.seasonal_counts:
+            seasonal_counts[name] = season.count_rows(cells, reference.cells.count)
+    return Window(start, end, len(rows), counts, seasonal_counts)
 
 
 def list_spans(
@@ -106,4 +117,36 @@ def _join(first: Window, second: Window) -> Window:
     for name in names:
         parts = [np.array(window.counts[name]) for window in (first, second) if name in window.counts]
         counts[name] = tuple(np.sum(parts, axis=0).tolist())
-    return Window(first.start, second.end, first.rows + second.rows, counts)
+    seasonal_counts = {
+        name: _add_seasons(first.seasonal_counts[name], second.seasonal_counts[name])
+        for name in first.seasonal_counts.keys() & second.seasonal_counts.keys()
+    }
+    for one, other in ((first, second), (second, first)):  # a column that only one of them has
+        absent = one.seasonal_counts.keys() - other.counts.keys()
+        seasonal_counts |= {name: one.seasonal_counts[name] for name in absent}
+    return Window(first.start, second.end, first.rows + second.rows, counts, seasonal_counts)
+
+
+def _add_seasons(
+    first: tuple[tuple[int, ...], ...], second: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in (np.array(first) + np.array(second)).tolist())
+
+
+def _pack(counts: tuple[tuple[int, ...], ...]) -> dict[str, Any]:
+    """Return counts by season as JSON types, without the seasons that have no row: a week has one month of twelve.
+
+    Examples
+    --------
+    >>> _pack(((0, 0), (1, 2)))
+    {'seasons': 2, 'cells': 2, 'rows': {'1': [1, 2]}}
+    >>> _unpack(_pack(((0, 0), (1, 2))))
+    ((0, 0), (1, 2))
+    """
+    rows = {str(number): list(row) for number, row in enumerate(counts) if any(row)}
+    return {"seasons": len(counts), "cells": len(counts[0]), "rows": rows}
+
+
+def _unpack(packed: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+    empty = (0,) * packed["cells"]
+    return tuple(tuple(packed["rows"].get(str(number), empty)) for number in range(packed["seasons"]))

@@ -10,6 +10,7 @@ from typing import Any
 from lib import charts
 from lib.errors import format_count
 from lib.metrics import Metric
+from lib.monitoring.changes import VALUES
 from lib.monitoring.estimates import CONCEPT_DRIFT
 from lib.monitoring.history import History
 from lib.monitoring.reference import ERROR
@@ -133,7 +134,20 @@ def summarize(judgement: Judgement, history: History, promised: Interval | None,
     }
 
 
-def list_caveats(history: History, judgement: Judgement, scorer: WindowScorer, obstacles: Sequence[str]) -> list[str]:
+def without_private_values(judgement: Judgement, private_columns: Sequence[str]) -> Judgement:
+    """Return the judgement without the values that have become more or less frequent in private columns."""
+    columns = [
+        replace(column, change=replace(column.change, cells="some values"))
+        if column.name in private_columns and column.change.kind == VALUES
+        else column
+        for column in judgement.columns
+    ]
+    return replace(judgement, columns=columns)
+
+
+def list_caveats(
+    history: History, judgement: Judgement, scorer: WindowScorer, obstacles: Sequence[str], seasons: str
+) -> list[str]:
     """Return what the drift does to the score, and what the verdict does not cover."""
     notes = [_describe_scores(history.scores, scorer)]
     unmonitored = [name for name in judgement.unmonitored if name != ERROR]
@@ -153,8 +167,7 @@ def list_caveats(history: History, judgement: Judgement, scorer: WindowScorer, o
         )
     return [
         *filter(None, notes),
-        "Seasons are not modelled: the reference is all test rows together, so a usual difference between months or "
-        "weekdays counts as a drift.",
+        seasons,
         CONCEPT_DRIFT,
     ]
 

@@ -14,6 +14,7 @@ from lib import metrics
 from lib.errors import DataError
 from lib.metrics import Predictions, find_positive_class
 from lib.monitoring.reference import ERROR, ColumnReference, ModelOutput, make_number_reference, make_references
+from lib.monitoring.seasons import RowSeasons
 from lib.schema.table_schema import TableSchema
 from lib.scoring.model import read_model
 from lib.scoring.model_folder import BASELINE_FILE
@@ -116,9 +117,13 @@ class ServedModel:
         return Predictions(predicted, np.column_stack(probabilities), classes, self.positive_class, rows=rows)
 
     def _read_column(self, rows: pd.DataFrame, name: str) -> pd.Series | None:
-        while name in self.columns:  # the log marks its own columns by one more underscore
+        return rows.get(self.name_in_log(name))
+
+    def name_in_log(self, name: str) -> str:
+        """Return the name of the log's own column, which has more underscores if the model has such a column, too."""
+        while name in self.columns:
             name = "_" + name
-        return rows.get(name)
+        return name
 
     def to_truth(self, labels: pd.Series) -> np.ndarray:
         """Return labels of the type that the model predicts.
@@ -172,8 +177,13 @@ class ServedModel:
             raise DataError(f"{uri} has {len(rows)} test rows; monitoring needs at least 2 as its reference.")
         return rows.drop(columns=target), self.to_truth(rows[target])
 
-    def make_references(self) -> dict[str, ColumnReference]:
+    def make_references(self, season: RowSeasons | None = None) -> dict[str, ColumnReference]:
         """Return the reference of each column, of the output and of the error, from the baseline and the test rows.
+
+        Parameters
+        ----------
+        season : RowSeasons, optional
+            The season of each test row; without it, seasons are not compared.
 
         Raises
         ------

@@ -17,8 +17,11 @@ from lib.monitoring.reference import ERROR, PREDICTION
 from lib.monitoring.verdict import Judgement, judge
 from lib.monitoring.windows import Window, count_window, interleave, join_small_windows
 from lib.stages import _monitor_display as display
+from lib.stages import _rows_to_look_at as unusual
+from lib.stages._monitor_obstacles import list_obstacles
 from lib.stages._monitored_rows import iterate_log, read_rows
 from lib.stages._monitored_scores import WindowScorer, read_labels
+from lib.stages._monitored_seasons import RowDates
 from lib.stages._results import Figures, StageResult, make_title
 from lib.stages._served_model import ServedModel
 
@@ -38,6 +41,7 @@ PARAMETERS = (
     "monitor_window_days",
     "alarm_rate",
     "labels",
+    "time_column",
     "request_log_columns",
 )
 
@@ -60,6 +64,8 @@ class Monitored(StageResult):
     scores : Table
         The primary metric by window: promised, estimated and realised.
     score_chart : Chart or str
+    rows_to_look_at : Table or str
+        The most unusual rows of the newest window in the drifted columns.
     summary : dict
         What a program needs to know about the verdict: plain JSON, described in docs/monitoring.md.
     history : str
@@ -75,6 +81,7 @@ class Monitored(StageResult):
     evidence: charts.Chart | str
     scores: charts.Table
     score_chart: charts.Chart | str
+    rows_to_look_at: charts.Table | str
     summary: dict
     history: str
     notes: tuple[str, ...] = ()
@@ -85,12 +92,16 @@ class Monitored(StageResult):
 
     @property
     def figures(self) -> Figures:
-        """The evidence and the primary metric over time."""
+        """The evidence and the primary metric over time, and the rows to look at."""
         return Figures(
             (
                 self.evidence,
                 "The evidence of a drift after each window. Without a drift, the probability that the blue line ever "
                 "reaches the dotted line is at most the alarm rate, however often one looks.",
+            ),
+            (
+                self.rows_to_look_at,
+                "The rows of the newest window whose values in the drifted columns have become most frequent.",
             ),
             (self.score_chart, "The primary metric: realised where labels have come, and estimated without labels."),
             (self.scores, "The primary metric by window, with 95 % intervals."),
@@ -124,20 +135,26 @@ def run(backend: Backend, parameters: Parameters) -> Monitored:
     served = ServedModel(backend, version, parameters)
     scorer = WindowScorer(served, parameters, read_labels(backend, parameters))
     histories = _read_histories(backend, parameters)
-    history = histories.get(served.key) or History(served.make_references())
+    dates = RowDates(served, parameters)
+    history = histories.get(served.key) or History(served.make_references(dates.of_test_rows()))
     if parameters.rows:  # a table is judged by itself
         judged = History(history.references)
-        _add_table(read_rows(backend, served, history, parameters), served, judged, scorer)
+        newest_rows = read_rows(backend, served, history, parameters)
+        _add_table(newest_rows, served, judged, scorer, dates)
     else:
         judged = history
-        _add_log(backend, served, history, scorer, parameters)
+        _add_log(backend, served, history, scorer, parameters, dates)
+        newest_rows = unusual.read_newest_rows(backend, served, history, parameters)
     windows = interleave(join_small_windows(judged.windows), judged.label_batches)
     judgement = judge(history.references, windows, parameters.alarm_rate, served.key)
+    judgement = display.without_private_values(judgement, parameters.private_columns)
     histories[served.key] = history
-    obstacles = _list_obstacles(served, judged, judgement, scorer, parameters)
+    obstacles = list_obstacles(judged, scorer, parameters)
     judgement = display.without_false_calm(judgement, obstacles)
     _log_metrics(judgement, judged)
     mlflow.set_tags({"verdict": judgement.verdict, "version": version.version})
+    rows_to_look_at = unusual.find_rows(newest_rows, served, judged, judgement, parameters)
+    seasons = dates.describe(history.references, parameters.rows == "" or dates.column in newest_rows.columns)
     verdict = display.describe(judgement, version.version, judged.windows, obstacles)
     stored = {key: entry.to_dict() for key, entry in histories.items()}
     return Monitored(
@@ -149,9 +166,13 @@ def run(backend: Backend, parameters: Parameters) -> Monitored:
         evidence=display.draw_evidence(judgement),
         scores=display.make_score_table(judged.scores, scorer.promised, scorer.metric),
         score_chart=display.draw_scores(judged.scores, scorer.promised, scorer.metric),
-        summary=display.summarize(judgement, judged, scorer.promised, scorer.metric),
+        rows_to_look_at=unusual.make_table(rows_to_look_at),
+        summary={
+            **display.summarize(judgement, judged, scorer.promised, scorer.metric),
+            "rows_to_look_at": unusual.to_json(rows_to_look_at),
+        },
         history=backend.write_json(stored, f"{parameters.name}/monitoring/history.json"),
-        notes=tuple(display.list_caveats(judged, judgement, scorer, obstacles)),
+        notes=tuple(display.list_caveats(judged, judgement, scorer, obstacles, seasons)),
     )
 
 
@@ -166,17 +187,24 @@ def _read_histories(backend: Backend, parameters: Parameters) -> dict[str, Histo
     return {key: History.from_dict(values) for key, values in stored.items()}
 
 
-def _add_table(rows: pd.DataFrame, served: ServedModel, history: History, scorer: WindowScorer) -> None:
+def _add_table(
+    rows: pd.DataFrame, served: ServedModel, history: History, scorer: WindowScorer, dates: RowDates
+) -> None:
     """Add a window with the rows of a table, and with the model's predictions if the rows have its columns."""
     now = datetime.datetime.now(datetime.UTC)
     has_columns = {*served.columns} <= {*rows.columns} and len(rows) > 0
     predictions = served.predict(rows[served.columns]) if has_columns else None
-    _add_window(history, now, now, rows, predictions, served)
+    _add_window(history, now, now, rows, predictions, served, dates)
     _add_score(history, history.windows[-1], rows, predictions, scorer)
 
 
 def _add_log(
-    backend: Backend, served: ServedModel, history: History, scorer: WindowScorer, parameters: Parameters
+    backend: Backend,
+    served: ServedModel,
+    history: History,
+    scorer: WindowScorer,
+    parameters: Parameters,
+    dates: RowDates,
 ) -> None:
     """Add the windows that have ended since the previous look, and the labels that have arrived since."""
     now = datetime.datetime.now(datetime.UTC)
@@ -186,7 +214,7 @@ def _add_log(
         if start not in known:
             if rows.empty and not history.windows:
                 continue  # another version answered before the first window with rows
-            _add_window(history, start, end, rows, predictions, served)
+            _add_window(history, start, end, rows, predictions, served, dates)
         window = known.get(start) or history.windows[-1]
         if len(rows):
             _add_score(history, window, rows, predictions, scorer)
@@ -199,12 +227,13 @@ def _add_window(
     rows: pd.DataFrame,
     predictions: Predictions | None,
     served: ServedModel,
+    dates: RowDates,
 ) -> None:
     """Count the rows of a span of time."""
     columns = rows.drop(columns=[PREDICTION, ERROR], errors="ignore")
     if predictions is not None:
         columns = columns.assign(**{PREDICTION: served.read_outputs(predictions)})
-    history.windows.append(count_window(columns, history.references, start, end))
+    history.windows.append(count_window(columns, history.references, start, end, dates.of_rows(rows)))
 
 
 def _add_score(
@@ -237,29 +266,3 @@ def _log_metrics(judgement: Judgement, history: History) -> None:
 
 def _milliseconds(time: datetime.datetime) -> int:
     return int(time.timestamp() * 1000)
-
-
-def _list_obstacles(
-    served: ServedModel, history: History, judgement: Judgement, scorer: WindowScorer, parameters: Parameters
-) -> list[str]:
-    """Return why the absence of a drift cannot be concluded."""
-    obstacles = []
-    hidden = {*parameters.private_columns}
-    if parameters.request_log_columns and not parameters.rows:
-        hidden |= {*history.references} - {*parameters.request_log_columns}
-    newest = history.windows[-1] if history.windows else None
-    if newest is not None and not newest.rows and len(history.windows) > 1:
-        obstacles.append(f"no requests since {display.find_last_day(history.windows):%Y-%m-%d}")
-    latest = next((window for window in reversed(history.windows) if window.rows), None)
-    if latest is not None:
-        absent = [
-            name
-            for name, reference in history.references.items()
-            if name not in latest.counts and name not in (PREDICTION, ERROR) and name not in hidden
-        ]
-        if absent:
-            obstacles.append(f"the newest rows have no column {display.join_names(absent)}")
-    if scorer.labels is not None and not scorer.joined_rows and latest is not None:
-        example = scorer.unjoined_example
-        obstacles.append(f"no label of {scorer.labels.source} belongs to any row{': ' if example else ''}{example}")
-    return obstacles

@@ -109,18 +109,22 @@ def propose(
         proposal.add_finding("target", note, "applied in every run")
     _decide_metric(proposal, usable[target_column])
     _decide_min_score(proposal, usable[target_column])
-    dropped = _decide_dropped_columns(proposal, usable, target_column)
+    index_columns = cleaning.find_index_columns(usable)
+    if index_columns:
+        proposal.add_finding("saved index", ", ".join(index_columns), "dropped in every run")
+    dropped = _find_columns_to_drop(proposal, usable, [*index_columns, target_column])
     proposed_columns.decide_dates(proposal, frame, columns, [*dropped, target_column])
     decide_split(proposal, usable, dropped, target_column)
     start_step("searching for leaks")
     _drop_leaks(proposal, usable, target_column, dropped)
     proposal.parameters["drop_columns"] = list(dropped)
     proposal.reasons |= {f"drop_columns.{name}": reason for name, reason in dropped.items()}
-    if not [name for name in columns if name not in dropped and name != target_column]:
+    ignored = [*index_columns, *dropped, target_column]
+    if {*columns} <= {*ignored}:
         why = f" All other columns are dropped: {_join_reasons(dropped)}." if dropped else ""
         raise DataError(f"{where} has no column from which to predict {target_column}.{why}")
-    _summarize_columns(proposal, columns, dropped, target_column)
-    _list_kinds(proposal, frame, [*dropped, target_column])
+    _summarize_columns(proposal, columns, dropped, ignored)
+    _list_kinds(proposal, frame, ignored)
     return proposal
 
 
@@ -135,7 +139,7 @@ def _profile_labels(values: pd.Series, column: ColumnProfile) -> ColumnProfile:
 
 def _decide_task(proposal: Proposal, target: ColumnProfile, task: str) -> None:
     """Set the task to the requested one, or infer it from the target if none is requested."""
-    finding = f"{target.name}: {target.kind}, {target.distinct:,} distinct values"
+    finding = f"{target.name}: {target.kind}, {format_count(target.distinct, 'distinct value')}"
     if task:
         proposal.add_finding("task", finding, f"{task}, as requested")
     else:
@@ -198,19 +202,11 @@ def _format_number(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 100_000 else f"{number:,.6g}"
 
 
-def _decide_dropped_columns(proposal: Proposal, frame: pd.DataFrame, target: str) -> dict[str, str]:
+def _find_columns_to_drop(proposal: Proposal, frame: pd.DataFrame, ignored: Sequence[str]) -> dict[str, str]:
     """Return the columns that no model should learn from, with reasons."""
-    index_columns = cleaning.find_index_columns(frame)
-    if index_columns:
-        proposal.add_finding("saved index", ", ".join(index_columns), "dropped in every run")
-    dropped = {}
-    for name in frame.columns:
-        if name == target or name in index_columns:
-            continue
-        reason = id_columns.find_reason_to_drop(proposal.columns[name], frame[name])
-        if reason:
-            dropped[name] = reason
-    return dropped
+    names = [name for name in frame.columns if name not in ignored]
+    reasons = {name: id_columns.find_reason_to_drop(proposal.columns[name], frame[name]) for name in names}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: dict[str, str]) -> None:
@@ -237,13 +233,13 @@ def _drop_leaks(proposal: Proposal, frame: pd.DataFrame, target: str, dropped: d
 
 
 def _summarize_columns(
-    proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: Mapping[str, str], target: str
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], dropped: Mapping[str, str], ignored: Sequence[str]
 ) -> None:
     """Report the dropped columns, except for leaks, and the features with missing values."""
     no_leaks = {name: reason for name, reason in dropped.items() if not reason.startswith(_LEAK)}
     if no_leaks:
         proposal.add_finding("dropped", _join_reasons(no_leaks), "not used by any model")
-    features = [column for name, column in columns.items() if name not in dropped and name != target]
+    features = [column for name, column in columns.items() if name not in ignored]
     incomplete = sorted((column for column in features if column.missing), key=lambda column: -column.missing)
     if incomplete:
         shares = [f"{column.name} {column.missing / column.rows:.1%}" for column in incomplete[:_MAX_LISTED_COLUMNS]]

@@ -200,7 +200,7 @@ def _describe_other_format(dialect: Dialect, schema: TableSchema) -> list[str]:
 
 
 def _read_parquet(path: Path, max_rows: int) -> Iterator[FileBatch]:
-    """Read a Parquet file in batches. A column of bytes becomes text if every value is valid UTF-8."""
+    """Read a Parquet file in batches. Times of day, and bytes that are valid UTF-8, become text."""
     names = [normalize_name(name) for name in parquet.read_column_names(path)]
     rows_read = 0
     try:
@@ -208,7 +208,7 @@ def _read_parquet(path: Path, max_rows: int) -> Iterator[FileBatch]:
         texts = [name for name in file.schema_arrow.names if parquet.is_binary(file.schema_arrow.field(name).type)]
         decodable = {name for name in texts if parquet.is_utf8(file, name)}
         for batch in file.iter_batches(batch_size=max_rows):
-            rows = pa.Table.from_batches([batch])
+            rows = parquet.write_times_as_text(pa.Table.from_batches([batch]))
             for name in decodable:
                 rows = rows.set_column(rows.column_names.index(name), name, parquet.decode_utf8(rows[name]))
             rows_read += rows.num_rows

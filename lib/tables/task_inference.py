@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from lib.errors import DataError
+from lib.errors import DataError, format_count
 from lib.tables.quality.profile import DATE, NUMBERS, TEXT, WHOLE, ColumnProfile
 
-_YES = "true yes y t 1 1.0 positive pos ja j oui o si sí s sim wahr tak ano да".split()
-_NO = "false no n f 0 0.0 negative neg nein non nee não nao falsch -1 nie ne нет".split()
+_YES = "true yes y t 1 1.0 positive pos ja j oui o si sí sì s sim wahr vrai tak ano да igen evet kyllä jah".split()
+_NO = "false no n f 0 0.0 negative neg nein non nee nej não nao falsch faux -1 nie ne нет nem hayır ei".split()
 # A target with more distinct integers is an amount. With at most this many, counted from 0 or 1, it has class numbers.
 _MAX_NUMBERED_CLASSES = 20
 # Words in the name of a target whose integers are class numbers, even with gaps, or counts.
@@ -36,9 +36,8 @@ def infer_task(target: ColumnProfile) -> str:
         If the target has fewer than two values, is a date, or spells yes and no in several ways.
     """
     if target.distinct < 2:
-        raise DataError(
-            f"The target {target.name} has {target.distinct} distinct values; a model needs at least two to learn from."
-        )
+        count = format_count(target.distinct, "distinct value")
+        raise DataError(f"The target {target.name} has {count}; a model needs at least two to learn from.")
     if target.distinct == 2:
         return "binary"
     labels = {label.casefold() for label in target.categories}

@@ -153,6 +153,24 @@ class TestPipeline:
             assert chains.pop(f"chain_{environment}") == f'make run ARGS="--params $(useCase) $(profile) {outputs}"'
         assert not chains
 
+    def test_nights_with_new_rows_retrain_after_act_only(self, copy):
+        file = copy / "azure-pipelines.yml"
+        text = file.read_text()
+        assert '- name: newRows\n    value: ""\n' in text
+        file.write_text(
+            text.replace('- name: newRows\n    value: ""', "- name: newRows\n    value: abfs://new@acme/rows")
+        )
+        assert faults(copy) == []
+        for environment in ENVIRONMENTS:
+            job = next(job for stage, job in jobs_of(expanded(copy)) if stage == f"chain_{environment}")
+            chain, night = (step for step in steps_of(job) if command_of(step).startswith("make run"))
+            files = f"$(useCase) $(profile) $(Pipeline.Workspace)/outputs-{environment}/{environment}.json"
+            assert command_of(night) == (
+                f'make run ARGS="monitor --params {files} --data abfs://new@acme/rows -p on_verdict=retrain"'
+            )
+            assert night["condition"] == "and(succeeded(), eq(variables['Build.Reason'], 'Schedule'))"
+            assert chain["condition"] == "and(succeeded(), ne(variables['Build.Reason'], 'Schedule'))"
+
     def test_comment_is_written_on_pull_requests_only(self, pipeline):
         steps = [(stage, job, step) for stage, job in jobs_of(pipeline) for step in steps_of(job)]
         ((stage, job, comment),) = [each for each in steps if "run_all.py comment" in command_of(each[2])]

@@ -9,12 +9,15 @@ import sys
 
 import mlflow
 import pytest
+import sqlalchemy
 from mlflow import MlflowClient
 
 from lib.backends.local import database
+from lib.backends.local.backend import LocalBackend
 from lib.backends.models import ModelRegistry
 from lib.backends.tracking import Tracking
 from lib.errors import StorageError
+from lib.parameters import Parameters, load
 from lib.paths import ROOT
 
 # The process is killed after the first tables are created, before the migrations.
@@ -23,6 +26,7 @@ import os, signal, sys
 from pathlib import Path
 from mlflow.store.db import utils
 from lib.backends.local import database
+from lib.backends.local.backend import LocalBackend
 utils._upgrade_db = lambda engine: os.kill(os.getpid(), signal.SIGKILL)
 database.ensure_database(Path(sys.argv[1]), "file:///artifacts")
 """
@@ -145,3 +149,50 @@ def test_a_locked_database_is_one_sentence(workspace, tmp_path, monkeypatch):
         connection.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StorageError, match="Another program has locked it"):
             database.ensure_database(path, tmp_path.as_uri())
+
+
+@pytest.mark.parametrize("name", ["100%41", "what?", "a {b} {}", "50%", "Süd #1", "it's; a & b"])
+def test_a_workspace_may_have_any_name(workspace, tmp_path, name):
+    folder = tmp_path / name
+    shutil.copytree(workspace, folder)
+    tracking = open_tracking(folder)
+    assert len(tracking.client.search_model_versions("name = 'shop'")) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_new_database_is_created_at_its_path(tmp_path, monkeypatch):
+    addresses = []
+
+    class Store:
+        def __init__(self, address, artifact_root):
+            addresses.append(sqlalchemy.engine.make_url(address).database)
+            self.engine = sqlalchemy.create_engine(address)
+            self.engine.connect().close()
+
+    monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", Store)
+    folder = tmp_path / "100%41 what?"
+    folder.mkdir()
+    database.ensure_database(folder / "mlflow.db", folder.as_uri())
+    assert addresses == [str(folder / "mlflow.part")]
+    assert (folder / "mlflow.db").exists()
+
+
+def test_a_folder_in_place_of_the_database_is_named(tmp_path):
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(StorageError, match="mlflow.db is a folder"):
+        database.ensure_database(tmp_path / "mlflow.db", tmp_path.as_uri())
+
+
+def test_a_database_of_another_mlflow_is_one_sentence(workspace, tmp_path):
+    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'later'")
+    backend = LocalBackend(Parameters({**load([]).values, "workspace": str(tmp_path)}))
+    with pytest.raises(StorageError, match="belongs to another version of MLflow.*mlflow db upgrade sqlite"):
+        _ = backend.tracking
+
+
+def test_errors_name_the_database(workspace, tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"text" * 2000)
+    with pytest.raises(StorageError, match="^.*mlflow.db cannot be used"):
+        database.ensure_database(tmp_path / "mlflow.db", tmp_path.as_uri())

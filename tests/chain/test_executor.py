@@ -249,3 +249,13 @@ def test_invalid_notebook_is_named(execution, tmp_path):
             report=print,
         )
     assert str(execution.executed) in str(failed.value)
+
+
+def test_a_full_disk_is_one_sentence_and_exit_code_2(execution, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lib.chain.engine.execute", fail)
+    with pytest.raises(failures.StageFailed, match="There is no space left") as raised:
+        execution.run()
+    assert raised.value.exit_code == 2 and "temporary folder" in str(raised.value).splitlines()[0]

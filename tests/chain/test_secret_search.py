@@ -206,3 +206,24 @@ def test_marks_of_an_earlier_attempt_do_not_fail_a_resumed_run(tmp_path):
     secret_search.search_run(record, parameters)
     assert "cell [1] contained a secret" in secret_search.search_notebook(attempt)
     record.close("succeeded")
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "CREATE TABLE numbers (number)"], ids=["empty", "other tables"])
+def test_a_database_without_mlflows_tables_has_no_secrets(tmp_path, statement):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
+        connection.execute(statement)
+    (tmp_path / "mlflow.db").touch()
+    assert tracking_search.redact(tmp_path, "run-1") == []
+
+
+@pytest.mark.parametrize("error", ["", "mlflow.db cannot be used (file is not a database)."])
+def test_a_damaged_database_does_not_hide_why_the_run_ended(tmp_path, error):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "mlflow.db").write_bytes(b"text" * 2000)
+    parameters = Parameters({**BASE, "workspace": str(workspace)})
+    record = RunRecord.new(tmp_path / "runs", "shop", parameters)
+    record.close("failed", error)
+    message = secret_search.search_failed_run(record, parameters)
+    complaint = "The search for secrets was not completed: The database cannot be used (file is not a database)"
+    assert message.startswith(complaint) == (error == "")

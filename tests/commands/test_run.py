@@ -320,7 +320,7 @@ class TestRunning:
         def codes(error):
             return {error.exit_code}.union(*map(codes, error.__subclasses__()))
 
-        assert codes(errors.MillraceError) | {0, 4, 130} == EXIT_CODES.keys()
+        assert codes(errors.MillraceError) | {0, 4, 5, 130} == EXIT_CODES.keys()
 
 
 @pytest.mark.usefixtures("nothing_runs")

@@ -75,3 +75,27 @@ def test_missing_runs_are_reported(runs, capsys):
 def test_other_folders_are_refused(runs, capsys):
     code, _, err = summary(capsys, runs.folder)
     assert code == 2 and "is not the folder of a run" in err
+
+
+def put_look(folder, **facts):
+    """Write the verdict of a look."""
+    result = {"name": "bikes", "state": "act", "verdict": "act: drift in size.", "drifted": [], **facts}
+    (folder / "monitor-bikes-1").mkdir()
+    (folder / "monitor-bikes-1" / "monitor.json").write_text(json.dumps(result))
+
+
+def test_without_a_newer_run_the_newest_look_is_summarised(runs, capsys):
+    drifted = [{"column": "size", "since": "2026-05-15T00:00:00+00:00", "change": "above 3: 1% before, 9% since"}]
+    os.utime(runs("one") / "run.json", (1, 1))
+    put_look(runs.folder, drifted=drifted)
+    code, out, _ = summary(capsys, "-p", f"runs_folder={runs.folder}")
+    assert code == 0 and out.startswith("## bikes: act\n\nact: drift in size.\n")
+    assert "| size | 2026-05-15 | above 3: 1% before, 9% since |" in out
+    assert summary(capsys, runs.folder / "one")[1].startswith("## bikes: succeeded")
+
+
+def test_a_run_that_a_look_started_is_summarised(runs, capsys):
+    put_look(runs.folder)
+    os.utime(runs.folder / "monitor-bikes-1" / "monitor.json", (1, 1))
+    runs("one")
+    assert summary(capsys, "-p", f"runs_folder={runs.folder}")[1].startswith("## bikes: succeeded")

@@ -167,7 +167,11 @@ def change_seed(run, chance):
 
 
 def change_version(run, chance):
-    run.versions[chance.choice(["scikit-learn", "mlflow", "python"])] = f"9.{chance.randrange(99)}"
+    package, version = chance.choice(["scikit-learn", "mlflow", "python"]), f"9.{chance.randrange(99)}"
+    run.versions[package] = version
+    if package == "python":
+        for parts in run.prints.values():
+            parts["Python"] = version
     if chance.random() < 0.5:
         for parts in run.prints.values():
             parts["requirements.lock"] = chance.randbytes(32).hex()

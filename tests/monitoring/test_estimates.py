@@ -55,6 +55,21 @@ def test_errors_of_numbers_are_estimated_under_covariate_shift():
     assert abs(estimate.value - realised) < abs(promised - realised) / 2
 
 
+def test_an_interval_is_wide_where_no_reference_row_is():
+    random = np.random.default_rng(5)
+    rows, predictions, truth = draw(random, 1_500)
+    # The model does not know that most rows are true where `noise` is low, and few reference rows are low.
+    is_rare = (rows["noise"] == "low") & (random.random(len(rows)) < 0.85)
+    rows, predictions, truth = rows[~is_rare], predictions.select(~is_rare.to_numpy()), truth[~is_rare]
+    estimator = ScoreEstimator(rows, predictions, truth, metrics.get("accuracy", "binary"), seed=0)
+    widths = {}
+    for noise in ("high", "low"):
+        later, answers, _ = draw(random, 800)
+        interval = estimator.estimate(later.assign(noise=noise), answers)
+        widths[noise] = interval.high - interval.low
+    assert widths["low"] > 1.3 * widths["high"]
+
+
 def test_an_undefined_metric_has_no_estimate():
     random = np.random.default_rng(3)
     rows, predictions, _ = draw(random, 300)

@@ -96,6 +96,35 @@ def test_a_shift_is_found_with_its_column_and_week(with_champion, clock):
     assert row["drifted"] == "yes" and row["used by the model"] == "yes" and row["what changed"] == "values"
 
 
+def test_rows_to_look_at_are_named_by_request_and_without_values(with_champion, clock, tmp_path):
+    write_log(with_champion, 12, shift_size)
+    write_labels(with_champion, tmp_path / "labels.csv", weeks=1)
+    result = look(with_champion)
+    table = result.rows_to_look_at
+    assert len(table) == 10 and all(name.startswith("w11-") for name in table.index)
+    assert set(table["size"].str.split().str[0]) == {"above"}  # a range, not a value
+    assert result.summary["rows_to_look_at"][0] == {"request": table.index[0], "row": 0}
+
+
+def test_rows_of_a_table_are_named_by_number_and_private_values_are_hidden(with_champion, tmp_path):
+    rows = table(400, seed=5).drop(columns=["bought", "price"])
+    rows.loc[150:, "size"] += 4.0
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    result = look(with_champion, rows=str(tmp_path / "new.csv"), private_columns=["size"])
+    assert result.state == "act"
+    numbers = [entry["row"] for entry in result.summary["rows_to_look_at"]]
+    assert len(numbers) == 10 and min(numbers) >= 150
+    assert set(result.rows_to_look_at["size"]) == {"(private)"}
+    assert result.columns.loc["size", "largest change"].startswith("some values: ")
+
+
+def test_without_a_drift_there_are_no_rows_to_look_at(with_champion, clock):
+    write_log(with_champion, 12)
+    result = look(with_champion)
+    assert "nothing has drifted" in result.rows_to_look_at and result.summary["rows_to_look_at"] == []
+    assert any("the test rows have no column of dates" in note for note in result.notes)
+
+
 def test_a_column_that_the_model_does_not_use_is_a_look_at_most(with_rivals, clock):
     pipeline = pipeline_in(with_rivals)
     publish(pipeline, decision=pipeline.evaluate().decision)  # the model trained on `size` alone wins

@@ -12,13 +12,13 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from benchmarks._steady import SteadyLoad
 from benchmarks.rollout import run_all_phases
 from lib.errors import EndpointError
 from lib.scoring.model import load_model
 from lib.serving import process
 from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
 from lib.serving.rollout import Rollout, Watch
+from lib.simulation.steady_load import SteadyLoad
 from tests.processes import has_ended
 from tests.served_models import ROW, Client
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from lib.simulation.faults import small_disk
 from tests.soak.faults import FAULTS, compile_clock
 from tests.soak.use_case import UseCase
 
@@ -100,12 +101,11 @@ def _run_with_fault(
 def _use_case(folder: Path, params: str, library: str) -> Iterator[UseCase]:
     """Yield a use case on a disk of its own, in memory."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK_MEGABYTES}m", "soak", folder], check=True)
-    try:
-        yield UseCase(folder, params, library)
-    finally:
-        _end_processes(folder)
-        subprocess.run(["umount", "--lazy", folder], check=True)
+    with small_disk(folder, _DISK_MEGABYTES):
+        try:
+            yield UseCase(folder, params, library)
+        finally:
+            _end_processes(folder)
 
 
 def _end_processes(folder: Path) -> None:

@@ -13,10 +13,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from typing import BinaryIO
 
 import psutil
 
+from lib.simulation.faults import fill_disk, send_signal
 from tests.soak.use_case import UseCase
 
 Fault = Callable[[UseCase, psutil.Process, random.Random], str]
@@ -51,7 +51,7 @@ def fill_the_disk(use_case: UseCase, chain: psutil.Process, choose: random.Rando
     """Fill the disk of workspace, runs and temporary files for some seconds."""
     filler = use_case.folder / "filler"
     with filler.open("wb") as file:
-        _fill(file)
+        fill_disk(file)
     _wait_for_end(chain, _FULL_SECONDS)
     filler.unlink()
     return "disk full"
@@ -108,23 +108,13 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def _fill(file: BinaryIO) -> None:
-    """Extend a file until its disk is full, in ever smaller steps, because other processes use the disk as well."""
-    step_bytes, size_bytes = 2**28, 0
-    while step_bytes >= 2**12:
-        try:
-            os.posix_fallocate(file.fileno(), size_bytes, step_bytes)
-            size_bytes += step_bytes
-        except OSError:
-            step_bytes //= 2
-
-
 def _send(process: psutil.Process, signum: signal.Signals) -> str:
     """Send a signal to a process, and describe both."""
     try:
         command = " ".join(process.cmdline())
-        process.send_signal(signum)
     except psutil.NoSuchProcess:
+        return "process has just ended"
+    if not send_signal(process, signum):
         return "process has just ended"
     role = "chain" if "run_all.py" in command else "fork server or kernel" if "forkserver" in command else "other"
     return f"{signum.name} to {role}"

@@ -43,6 +43,14 @@ FILES = {
     "R's row names": (lines("x,y", "{i},0.5,a"), {"Unnamed: 0": [1], "x": [0.5], "y": ["a"]}, ""),
     "trailing separators": (lines("id,x,y", "{i},0.5,a,"), {"id": [1], "x": [0.5], "y": ["a"]}, ""),
     "fixed width": (lines("    x     y", "  {i}.5   red"), {"x": [1.5], "y": ["red"]}, "separated by spaces"),
+    "comments above columns of spaces": (
+        lines("# made by me, today\n# twice\n x   y   c", "{i:>2}  0.5  red"),
+        {"x": [1], "y": [0.5], "c": ["red"]},
+        "2 lines above",
+    ),
+    "a title above rare separators": (lines("Sensor 7\nx^y", "{i}^0.5"), {"x": [1], "y": [0.5]}, "1 line above"),
+    "addresses in a single column": (lines("address", "{i} Main Street"), {"address": ["1 Main Street"]}, ""),
+    "names in a single column": (lines("name", "Ann Lee"), {"name": ["Ann Lee"]}, ""),
     "tildes": (lines("x~y", "{i}.5~red"), {"x": [1.5], "y": ["red"]}, "separated by tildes"),
     "spaces before quotes": (lines("x, y", '{i}, "red, dark"'), {"x": [1], "y": ["red, dark"]}, ""),
     "backslashes before quotes": (

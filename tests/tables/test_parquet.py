@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import DataError
+from lib.schema.table_schema import TableSchema
 from lib.tables import frames, proposal, sources
 from lib.tables.quality import contract, contract_file, profile, violations
+from lib.tables.schema_source import SchemaSource
 
 ROWS = 40
 DAYS = [datetime.date(2024, 1, 1 + row % 28) for row in range(ROWS)]
@@ -69,6 +71,18 @@ def test_a_table_fulfils_the_contract_made_from_it(tmp_path, kind):
     proposal.propose(frame, "y")
     contract_file.write(contract.from_profile(profile.describe(frame)), tmp_path / "c.yaml", "t.parquet", ROWS)
     assert violations.find(frame, contract_file.load(tmp_path / "c.yaml")).table.empty
+    # As in training: with the schema that `init` stored.
+    stored = SchemaSource(TableSchema.from_dict(frame.attrs[frames.SCHEMA]))
+    again = frames.read(tmp_path / "t.parquet", schema_source=stored)
+    assert violations.find(again, contract_file.load(tmp_path / "c.yaml")).table.empty
+
+
+def test_times_of_day_are_texts_as_in_text_files(tmp_path):
+    times = [datetime.time(8, 30), None, datetime.time(9, 0, 1, 250000), *[datetime.time(0)] * (ROWS - 3)]
+    pq.write_table(table(seconds=pa.array(times[:1] * ROWS, pa.time32("s")), n=times), tmp_path / "t.parquet")
+    frame = frames.read(tmp_path / "t.parquet")
+    assert frame["n"].tolist()[:4] == ["08:30:00", None, "09:00:01.250000", "00:00:00"]
+    assert set(frame["seconds"]) == {"08:30:00"}
 
 
 def test_additional_invalid_dates_violate_the_contract():

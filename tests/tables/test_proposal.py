@@ -92,11 +92,21 @@ def test_text_with_any_number_of_classes_is_multiclass(table, number):
 
 
 @pytest.mark.parametrize(
-    ("labels", "positive"), [([1, 2], 2), ([0, 1], 1), ([-1, 1], 1), (["yes", "maybe"], "yes"), (["1", "2"], "2")]
+    ("labels", "positive"),
+    [([1, 2], 2), ([0, 1], 1), ([-1, 1], 1), (["yes", "maybe"], "yes"), (["1", "2"], "2"), (["sì", "no"], "sì")],
 )
 def test_positive_class_means_yes_or_is_rarer(table, labels, positive):
     frame = table.drop(columns=["bought", "price"]).assign(y=np.resize([labels[0]] * 2 + [labels[1]], ROWS))
     assert proposal.propose(frame, "y").parameters["positive_class"] == positive
+
+
+def test_saved_index_is_no_feature(table):
+    frame = table.drop(columns="price")
+    frame.insert(0, "Unnamed: 0", np.arange(ROWS))
+    proposed = proposal.propose(frame, "bought")
+    assert has_finding(proposed, "saved index", "Unnamed: 0") and not has_finding(proposed, "features", "Unnamed: 0")
+    with pytest.raises(DataError, match="no column from which to predict bought"):
+        proposal.propose(frame[["Unnamed: 0", "bought"]], "bought")
 
 
 def test_reason_to_drop_a_counter_names_the_whole_column():
@@ -198,7 +208,7 @@ def test_rare_class_and_small_table_are_reported(table):
     ("target", "error", "message"),
     [
         ("bougth", NameNotFound, "Did you mean 'bought'"),
-        ("same", DataError, "The target same has 1 distinct values; a model needs at least two"),
+        ("same", DataError, "The target same has 1 distinct value; a model needs at least two"),
         ("when", DataError, "The target when is a date"),
     ],
 )

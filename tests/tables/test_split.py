@@ -91,6 +91,27 @@ class TestRowKeepsItsSide:
         sides = [rule.is_test(table.iloc[[row]])[0] for row in range(20)]
         assert sides == list(rule.is_test(table)[:20])
 
+    def test_when_the_table_has_several_blocks(self):
+        numbers = np.random.default_rng(3).permutation(300_001)
+        missing = numbers % 7 == 0
+        frame = pd.DataFrame(
+            {
+                "decimal": np.where(missing, np.nan, numbers / 8),
+                "large": numbers * 1_000_003,
+                "small": numbers % 100 - 50,
+                "flag": numbers % 2 == 0,
+                "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(numbers, "min"),
+                "text": pd.Series([f"t{number % 1000}" for number in numbers], dtype=categoricals.ARROW_STRING),
+            }
+        )
+        frame["category"] = frame["text"].where(~missing).astype("category")
+        parts = [frame.iloc[start : start + 20_000] for start in range(0, len(frame), 20_000)]
+        for columns in ([name] for name in frame.columns):
+            expected = np.concatenate([row_hash(part, columns, seed=5) for part in parts])
+            assert (row_hash(frame, columns, seed=5) == expected).all(), columns
+        together = np.concatenate([row_hash(part, list(frame.columns)) for part in parts])
+        assert (row_hash(frame, list(frame.columns)) == together).all()
+
     def test_when_columns_are_reordered(self, table, rule):
         other = HashSplit(rule.columns[::-1], rule.test_fraction, rule.seed)
         assert (other.is_test(table[table.columns[::-1]]) == rule.is_test(table)).all()

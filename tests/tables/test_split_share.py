@@ -110,3 +110,75 @@ def test_tolerance_never_empties_a_side():
         and share.share_tolerance(0.01) == 0.005
         and share.share_tolerance(0.99) < 0.01
     )
+
+
+class TestChooseThreshold:
+    """The choice for tables that are small enough to see the right answer."""
+
+    @staticmethod
+    def choose(sizes, test_fraction):
+        """Return the share of test rows, and the sizes of the test groups and of the moved groups."""
+        sizes = np.array(sizes)
+        hashes = ((np.arange(len(sizes)) + 0.5) / len(sizes) * 2.0**64).astype(np.uint64)
+        groups = share.Groups(hashes, sizes)
+        threshold, moved = share.choose_threshold(groups, test_fraction)
+        is_moved = np.isin(hashes, moved)
+        is_test = (share.to_unit(hashes) < threshold) ^ is_moved
+        assert 0 <= threshold <= 1 and len(moved) == is_moved.sum()
+        return sizes[is_test].sum() / sizes.sum(), sizes[is_test].tolist(), sizes[is_moved].tolist()
+
+    def test_threshold_is_the_fraction_if_the_share_is_near(self):
+        hashes = ((np.arange(100) + 0.5) / 100 * 2.0**64).astype(np.uint64)
+        assert share.choose_threshold(share.Groups(hashes, np.full(100, 50)), 0.2)[0] == 0.2
+
+    def test_threshold_moves_where_it_brings_the_share_nearest(self):
+        # The first 13 groups have 95 of 500 rows; at the threshold 0.2, the test would have 40.
+        assert self.choose([5] * 10 + [15] * 30, 0.2) == (0.19, [5] * 10 + [15] * 3, [])
+
+    def test_large_groups_below_the_threshold_are_exceptions(self):
+        assert self.choose([60, 20, 10, 10], 0.2) == (0.2, [20], [60])
+
+    def test_more_than_half_tests_are_counted_from_the_other_end(self):
+        assert self.choose([10, 10, 20, 60], 0.8) == (0.8, [10, 10, 60], [60])
+
+    @pytest.mark.parametrize(("size", "test_share"), [(38, 0.19), (39, 0.195), (40, 0.2), (41, 0.205)])
+    def test_a_large_group_within_the_tolerance_is_the_test(self, size, test_share):
+        assert self.choose([120, size, 80 - size], 0.2) == (test_share, [size], [120])
+
+    def test_training_gets_no_more_than_three_quarters_of_the_hashes(self):
+        test_share, test, _ = self.choose([1] * 99 + [900], 0.9)
+        assert test.count(1) == 25 and 900 in test
+
+    def test_a_single_group_cannot_be_divided(self):
+        assert self.choose([7], 0.2) == (0.0, [], [])
+
+    @pytest.mark.parametrize("fraction", [0.3, 0.7])
+    def test_both_parts_have_rows_if_there_are_two_groups(self, fraction):
+        assert self.choose([50, 50], fraction) == (0.5, [50], [])
+
+
+class TestGroups:
+    groups = share.Groups.from_hashes(np.array([7, 3, 7, 7, 5], dtype=np.uint64))
+
+    def test_rows_of_equal_hashes_are_counted(self):
+        assert self.groups.hashes.tolist() == [3, 5, 7] and self.groups.sizes.tolist() == [1, 1, 3]
+        assert self.groups.rows == 5 and self.groups.largest_share == 0.6
+
+    def test_design_effect_is_the_mean_size_of_a_rows_group(self):
+        assert self.groups.design_effect == pytest.approx((1 + 1 + 3 * 3) / 5)
+        assert share.Groups.from_hashes(np.arange(9, dtype=np.uint64)).design_effect == 1
+
+
+@pytest.mark.parametrize(
+    ("group_share", "fraction", "expected"),
+    [(0.2, 0.2, False), (0.21, 0.2, False), (0.22, 0.2, True), (0.22, 0.8, True), (0.2, 0.8, False)],
+)
+def test_a_group_is_too_large_beyond_the_smaller_part(group_share, fraction, expected):
+    assert share.is_too_large(group_share, fraction) is expected
+
+
+@pytest.mark.parametrize(
+    ("test_share", "expected"), [(0.2, True), (0.21, True), (0.19, True), (0.211, False), (0.189, False)]
+)
+def test_share_is_near_within_a_percentage_point(test_share, expected):
+    assert share.is_near(test_share, 0.2) is expected

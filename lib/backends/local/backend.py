@@ -61,7 +61,8 @@ class LocalBackend:
     def tracking(self) -> Tracking:
         """MLflow tracking in an SQLite database, which is created on first use: endpoint commands do not need it."""
         artifacts = (self.workspace / "artifacts").as_uri()
-        return Tracking(database.ensure_database(self.workspace / "mlflow.db", artifacts), artifacts)
+        with database.explained_version(self.workspace / "mlflow.db"):
+            return Tracking(database.ensure_database(self.workspace / "mlflow.db", artifacts), artifacts)
 
     def prepare(self) -> list[Check]:
         """Create the stores, and return a check for each store, for the disk space and for the compute."""

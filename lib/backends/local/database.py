@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
 from lib.backends.local import relocation
 from lib.errors import StorageError
+from lib.invocation import python_program
 from lib.paths import display_path
 from lib.storage_errors import explained
 
@@ -41,7 +44,7 @@ def ensure_database(path: Path, artifact_root: str) -> str:
     """
     # MLflow logs a traceback of each database error, in addition to the exception that it raises.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    with explained():
+    with explained(display_path(path)):
         if not path.exists():
             with FileLock(path.with_suffix(".lock")):
                 if not path.exists():
@@ -51,7 +54,34 @@ def ensure_database(path: Path, artifact_root: str) -> str:
             if recorded_root and relocation.is_elsewhere(recorded_root, artifact_root):
                 with FileLock(path.with_suffix(".lock")):
                     relocation.rewrite_uris(path, recorded_root, artifact_root)
-    return f"sqlite:///{path}"
+    return _address(path)
+
+
+@contextlib.contextmanager
+def explained_version(path: Path) -> Iterator[None]:
+    """Raise a StorageError with one sentence if MLflow refuses a database of another version in the ``with`` block."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if "database schema" not in str(error):
+            raise
+        upgrade = f"{python_program()} -m mlflow db upgrade {shlex.quote(_address(path))}"
+        raise StorageError(
+            f"{display_path(path)} belongs to another version of MLflow. Copy the file to a safe place, then run "
+            f"{upgrade}; or use the version of MLflow that wrote it."
+        ) from error
+
+
+def _address(path: Path) -> str:
+    """Return the URI of an SQLite database.
+
+    SQLAlchemy takes ``%41`` for an encoded letter, and ``?`` for the beginning of options. If they are encoded, MLflow
+    would create an empty folder with the encoded name, but does so only if the URI names no driver.
+    """
+    encoded = str(path).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{path}" if encoded == str(path) else f"sqlite+pysqlite:///{encoded}"
 
 
 def _read_artifact_root(path: Path) -> str:
@@ -60,6 +90,8 @@ def _read_artifact_root(path: Path) -> str:
     MLflow would try for minutes to open a damaged file, and would fill an empty file with new tables. Therefore this
     function opens the file first.
     """
+    if path.is_dir():
+        raise StorageError(f"{display_path(path)} is a folder; expected MLflow's database file. Move the folder away.")
     if path.stat().st_size == 0:
         raise StorageError(
             f"{display_path(path)} is empty (0 bytes), so its runs and model versions are lost. {_REMEDY}"
@@ -84,5 +116,5 @@ def _create(path: Path, artifact_root: str) -> None:
     part = path.with_suffix(".part")
     for leftover in path.parent.glob(f"{part.name}*"):  # a killed process left the file, perhaps with a journal
         leftover.unlink()
-    SqlAlchemyStore(f"sqlite:///{part}", artifact_root).engine.dispose()
+    SqlAlchemyStore(_address(part), artifact_root).engine.dispose()
     part.replace(path)

@@ -34,6 +34,8 @@ def redact(workspace: Path, run_name: str) -> list[tuple[str, str]]:
         return []
     found = []
     with contextlib.closing(sqlite3.connect(database, timeout=TIMEOUT_SECONDS)) as connection, connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tags'").fetchone():
+            return []  # an empty file, or a database of another program
         for run_id, stage in _list_runs(connection, run_name):
             found += [(f"{stage}: MLflow {place}", kind) for place, kind in _redact_rows(connection, run_id)]
             for folder in sorted((workspace / "artifacts").glob(f"*/{run_id}/artifacts")):

@@ -18,7 +18,7 @@ _IMAGES = ("image/png", "image/jpeg", "image/gif")
 _MAX_TEXT_CHARACTERS = 200_000
 
 
-def render_notebook(notebook: Path) -> str:
+def render_notebook(notebook: Path, has_report: bool = True) -> str:
     """Return an executed notebook as a page.
 
     Markdown and HTML are those of the notebook; the page's security policy keeps scripts from running.
@@ -27,10 +27,12 @@ def render_notebook(notebook: Path) -> str:
     ----------
     notebook : Path
         The executed notebook.
+    has_report : bool
+        Whether the page links to the report of its run, in the same folder.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     shown = [_describe_cell(cell, number) for number, cell in enumerate(cells, start=1)]
-    return render("notebook.html", title=notebook.stem, cells=shown)
+    return render("notebook.html", title=notebook.stem, cells=shown, has_report=has_report)
 
 
 def _describe_cell(cell: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -74,8 +74,7 @@ def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
         message lists every broken rule.
     """
     if not parameters.contract:
-        table = charts.Table([("", "no contract is given", 0, "", "")], columns=violations.COLUMNS)
-        return ContractCheck(table, engine.reading.rows)
+        return ContractCheck(_make_empty_table("no contract is given"), engine.reading.rows)
     rules = contract_file.load(resolve_existing(parameters.contract))
     # No model sees these columns, so they are not checked.
     skipped = [*engine.reading.unread, *parameters.drop_columns]
@@ -83,10 +82,10 @@ def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
     broken = violations.find_broken_rows(checks, rules, skipped)
     details = engine.map_rows(partial(_describe_part_violations, rules=rules, skipped=skipped), broken)
     all_violations = violations.judge(checks, broken, details, rules, skipped)
-    table = charts.Table(all_violations.table)
-    if table.empty:
-        table.loc[0] = ("", f"no rule of {parameters.contract} is broken", 0, "", "")
+    if all_violations.table.empty:
+        table = _make_empty_table(f"no rule of {parameters.contract} is broken")
         return ContractCheck(table, engine.reading.rows, 0)
+    table = charts.Table(all_violations.table)
     broken_count = int(all_violations.broken_rows.sum())
     if parameters.on_violation == "warn":
         counted = engine.reading.rows if all_violations.breaks_table_rule else broken_count
@@ -95,6 +94,11 @@ def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
         raise DataError(_format_violations(all_violations, engine.reading.notes, parameters))
     quarantine = engine.quarantine(broken)
     return ContractCheck(table, engine.reading.rows, broken_count, broken_count, quarantine)
+
+
+def _make_empty_table(reason: str) -> charts.Table:
+    """Return a table of violations whose only row says why there are none."""
+    return charts.Table([("", reason, 0, "", "")], columns=violations.COLUMNS)
 
 
 def limits_of_values(parameters: Parameters) -> dict[str, dict[str, Any]]:

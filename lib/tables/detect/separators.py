@@ -31,6 +31,7 @@ _MIN_PAIRED_QUOTE_SHARE = 0.9
 _QUOTED = re.compile(r'"[^"]*"')
 _MIN_QUOTED_CELLS = 3
 _MIN_SPACE_SEPARATED_COLUMNS = 3
+_MIN_NUMBER_SHARE = 0.5
 
 
 def detect_format(text: str, separator: str = "") -> CsvFormat:
@@ -121,6 +122,7 @@ class _SeparatorFit(NamedTuple):
     number_share: float
     uniform_share: float
     field_count: int
+    is_named_numbers: bool  # a row of names, with or without titles above it, and below it mainly numbers
 
 
 def detect_separator(text: str, quote: str = '"') -> str:
@@ -135,12 +137,14 @@ def detect_separator(text: str, quote: str = '"') -> str:
         return best
     rare_fits = {separator: _rate_separator(text, separator, quote) for separator in _RARE_SEPARATORS}
     best_rare = max(rare_fits, key=lambda separator: rare_fits[separator])
+    rare_fit = rare_fits[best_rare]
+    if rare_fit.is_named_numbers and not fits[best].is_uniform:
+        return best_rare
     if fits[best].uniform_share:
         # A common separator may occur equally often within the values of most rows.
-        rare_fit = rare_fits[best_rare]
         is_better = rare_fit.is_perfect and rare_fit.field_count > max(2, fits[best].field_count)
         return best_rare if is_better else best
-    if rare_fits[best_rare].is_perfect:
+    if rare_fit.is_perfect:
         return best_rare
     return " " if _has_unquoted_spaces(text, quote) else best
 
@@ -173,13 +177,16 @@ def _rate_separator(text: str, separator: str, quote: str) -> _SeparatorFit:
     else:
         uniform_share = sum(len(row) == field_count for row in rows) / len(rows)
     cells = [cell for row in rows[1:] for cell in row if cell]
+    number_share = sum(map(is_number, cells)) / max(1, len(cells))
+    has_names = field_count > 0 and not any(map(is_number, rows[0]))
     return _SeparatorFit(
         # With commas, `price;weight` above decimal commas would pass for a title: prefer separators without titles.
         is_perfect=title_row_count == 0 and uniform_share == 1,
         is_uniform=uniform_share > _MIN_UNIFORM_SHARE,
-        number_share=sum(map(is_number, cells)) / max(1, len(cells)),
+        number_share=number_share,
         uniform_share=uniform_share,
         field_count=field_count,
+        is_named_numbers=has_names and uniform_share == 1 and number_share >= _MIN_NUMBER_SHARE,
     )
 
 

@@ -155,6 +155,7 @@ def _read_file(path: Path, names: Sequence[str]) -> pa.Table:
 def keep_scalar_columns(table: pa.Table) -> tuple[pa.Table, list[str]]:
     """Drop columns whose cells are lists, structs or bytes that are not text, and return a note on each."""
     notes = []
+    table = write_times_as_text(table)
     for field in table.schema:
         reason = ""
         if pa.types.is_nested(field.type):
@@ -169,6 +170,15 @@ def keep_scalar_columns(table: pa.Table) -> tuple[pa.Table, list[str]]:
             table = table.drop_columns([field.name])
             notes.append(f"{field.name} is left out: {reason}.")
     return table, notes
+
+
+def write_times_as_text(table: pa.Table) -> pa.Table:
+    """Convert times of day to texts such as ``08:30:00``, as text files have them."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_time(field.type):
+            texts = pc.replace_substring_regex(pc.cast(table[position], pa.string()), r"\.0+$", "")
+            table = table.set_column(position, field.name, texts)
+    return table
 
 
 def _concatenate(paths: Sequence[Path], tables: list[pa.Table]) -> pa.Table:

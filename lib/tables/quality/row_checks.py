@@ -78,7 +78,7 @@ def _suggest_range(rules: ColumnRules) -> Callable[[pd.Series, float], str]:
 def _suggest_categories(names: list[str]) -> Callable[[pd.Series, float], str]:
     def suggest(invalid: pd.Series, share: float) -> str:
         more = ", ..." if len(invalid) > _MAX_SUGGESTED else ""
-        return f"categories: [{', '.join([*names, *invalid.iloc[:_MAX_SUGGESTED]])}{more}]"
+        return f"categories: [{', '.join([*names, *map(str, invalid.iloc[:_MAX_SUGGESTED])])}{more}]"
 
     return suggest
 

@@ -191,11 +191,12 @@ def _cut_past_large_groups(
     # With a small group, the sum comes nearer to the requested share if the sum up to the group's middle is below it.
     middles = np.cumsum(small) - small / 2
     taken_large = 0.0  # sum of the large groups that are not skipped
+    min_end = 0  # the cut is behind the large groups that are not skipped
     skipped: list[int] = []
     for position in np.flatnonzero(is_large):
-        end = int(np.searchsorted(middles, requested_share - taken_large, side="right"))
+        end = max(min_end, int(np.searchsorted(middles, requested_share - taken_large, side="right")))
         if end < position:
-            return end, skipped
+            break
         sum_before = middles[position] + taken_large
         fits = sum_before + shares[position] <= requested_share + tolerance and position != omitted
         is_better_without = sum_before + shares[position] / 2 > requested_share
@@ -203,9 +204,10 @@ def _cut_past_large_groups(
             return int(position), skipped
         if fits:
             taken_large += shares[position]
+            min_end = int(position) + 1
         else:
             skipped.append(int(position))
-    end = int(np.searchsorted(middles, requested_share - taken_large, side="right"))
+    end = max(min_end, int(np.searchsorted(middles, requested_share - taken_large, side="right")))
     return end, [position for position in skipped if position < end]
 
 
