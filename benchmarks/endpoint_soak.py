@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks._steady import SteadyLoad
 from benchmarks.serving import example_rows, train_model
 from lib.serving.deploying.endpoint import LocalEndpoint, RequestLogSettings
+from lib.simulation.steady_load import SteadyLoad
 
 _SPARE_DESCRIPTORS = 500
 

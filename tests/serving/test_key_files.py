@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,14 +60,17 @@ def test_each_trouble_with_the_file_is_logged_once(path, caplog):
 def test_file_is_looked_at_once_within_the_check_seconds(path, monkeypatch):
     """A new key is accepted at once all the same, and a replaced one no longer after this time."""
     now = 100.0
-    monkeypatch.setattr(keys.time, "monotonic", lambda: now)
-    key_file, old = KeyFile(path, check_seconds=0.1), keys.read(path)["primary"]
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: now))
     looks = []
-    stat_file = os.stat
-    monkeypatch.setattr(keys.os, "stat", lambda path: looks.append(1) or stat_file(path))
+
+    class CountingKeyFile(KeyFile):
+        def _current(self):
+            looks.append(1)
+            return super()._current()
+
+    key_file, old = CountingKeyFile(path, check_seconds=0.1), keys.read(path)["primary"]
     assert all(key_file.admits(f"Bearer {old}") for _ in range(5)) and len(looks) == 1
     new = keys.renew(path, "primary")["primary"]
-    looks.clear()
     assert key_file.admits(f"Bearer {new}") and not key_file.admits(f"Bearer {old}")
     second = keys.renew(path, "primary")["primary"]
     now += 0.05
