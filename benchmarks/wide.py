@@ -62,20 +62,20 @@ def measure(columns):
 
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
-        file, contract_file = Path(folder) / "wide.csv", Path(folder) / "contract.yaml"
+        file, contract_path = Path(folder) / "wide.csv", Path(folder) / "contract.yaml"
         make_table(file, columns)
 
         started = time.process_time()
         frame = sources.read(str(file))
         proposed = proposal.propose(frame, _TARGET)
-        contract_file.write(contract.from_profile(proposed.columns), contract_file, str(file), len(frame))
+        contract_file.write(contract.from_profile(proposed.columns), contract_path, str(file), len(frame))
         seconds["init"] = time.process_time() - started
 
         started = time.process_time()
         leakage.describe_leaks(frame, _TARGET, "binary")
         seconds["leak search"] = time.process_time() - started
 
-        given = {"data": str(file), "contract": str(contract_file), "on_violation": "warn", "target_column": _TARGET}
+        given = {"data": str(file), "contract": str(contract_path), "on_violation": "warn", "target_column": _TARGET}
         values = {**load([]).values, **given, **proposed.parameters, "name": "wide", "workspace": folder}
         parameters = Parameters(check_given(values))
         backend = backends.connect(parameters)

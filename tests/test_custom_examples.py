@@ -137,7 +137,7 @@ def test_added_module_keeps_its_contract(custom, kind, capsys):
     checks = {"pipeline": hooks, "features": features, "training": training_functions, "metric": metric_checks}
     assert checks.get(kind, stages).find_faults("first_try") == []
     assert main(["add", kind, "first_try"]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "There is already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,12 @@ from lib.backends.local.search import make_leaderboard
 from lib.chain import used_code
 from lib.errors import CodeError, NameNotFound, ParameterError
 from lib.evaluation import comparison
+from lib.evaluation.no_skill import predict_no_skill
 from lib.metrics import Predictions
 from lib.parameters import Parameters, load
 from lib.pipelines.base import BasePipeline
+from lib.stages._leaderboard import make_no_skill_row
+from lib.stages._model_rows import ModelRows
 from tests import workspaces
 from tests.workspaces import NAME, log_candidate, pipeline_in, publish, versions_of
 
@@ -258,3 +261,35 @@ class TestAccept:
                 return super().accept(best, champion)
 
         assert pipeline_in(workspace, Shop).accept(None, None) == ""
+
+
+class TestNoSkillModel:
+    COST = """
+        GREATER_IS_BETTER = False
+
+        def score(truth, predictions, rows):
+            calls = predictions.labels == "yes"
+            return float(calls.mean() + 10 * ((truth == "yes") & ~calls).mean())
+    """
+
+    def test_best_constant_class_by_an_own_metric(self, custom):
+        custom.write("metrics/cost.py", self.COST)
+        truth = np.array(["no"] * 7 + ["yes"] * 3)
+        answers = predictions_for(pd.DataFrame({"x": range(10)}), ["no"] * 10)
+        guess = predict_no_skill(truth, truth, answers, metrics.get("cost", "binary"))
+        assert set(guess.labels) == {"yes"}  # calling everybody costs 1, nobody 3
+        assert set(predict_no_skill(truth, truth, answers, metrics.get("accuracy", "binary")).labels) == {"no"}
+
+    def test_best_constant_number_by_an_own_metric(self, custom):
+        custom.write("metrics/overshoot.py", OVERSHOOT)
+        truth = np.arange(100.0)
+        guess = predict_no_skill(truth, truth, Predictions(truth), metrics.get("overshoot", "regression"))
+        assert len(set(guess.labels)) == 1 and guess.labels[0] < 10
+
+    def test_leaderboard_of_a_search_scores_it_by_an_own_metric(self, custom):
+        custom.write("metrics/cost.py", self.COST)
+        y = pd.Series(["no"] * 7 + ["yes"] * 3)
+        X = pd.DataFrame({"x": range(10)})
+        parameters = Parameters({"primary_metric": "cost", "task": "binary", "metrics": {}})
+        row = make_no_skill_row(ModelRows(X, y, X, y), predictions_for(X, list(y)), parameters)
+        assert row["validation cost"] == row["test cost"] == row["score"] == 1.0

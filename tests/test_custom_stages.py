@@ -6,9 +6,10 @@ from lib.chain import contracts, notebooks, own_stages, plan, used_code
 from lib.commands import main
 from lib.errors import CodeError, DataError, NameNotFound, ParameterError
 from lib.parameters import load
+from lib.pipelines import get_pipeline
 from tests import workspaces
 from tests.custom_stages import write_stage
-from tests.workspaces import pipeline_in, publish
+from tests.workspaces import parameters_for, pipeline_in, publish
 
 copy_after = workspaces.copy_after
 
@@ -153,7 +154,7 @@ class TestFaults:
     def test_input_of_a_later_stage_is_reported(self, custom):
         write_stage(custom, "announce", ANNOUNCE, 'endpoint_url = ""  # too early')
         (fault,) = faults_of("stages.before_evaluate=[announce]")
-        assert "nothing sets the parameter endpoint_url" in fault
+        assert "the parameter endpoint_url is an output of deploy, which runs later" in fault
 
     def test_unused_inputs_need_not_be_declared(self, custom):
         write_stage(custom, "announce", ANNOUNCE, outputs="slide=1")
@@ -211,6 +212,20 @@ class TestRun:
         )
         with pytest.raises(NameNotFound, match="the PARAMETERS of custom/stages/peek.py; add it there"):
             pipeline_in(workspace).run_stage("peek")
+
+    def test_newest_candidates_need_no_declared_parameter(self, custom, copy_after):
+        custom.write(
+            "stages/peek.py", "PARAMETERS = ()\ndef run(pipeline, parameters):\n    return parameters.candidates\n"
+        )
+        assert pipeline_in(copy_after("train")).run_stage("peek", candidates=[])
+
+    def test_parameter_that_the_notebook_lacks_is_to_be_declared(self, custom, workspace):
+        custom.write(
+            "stages/peek.py", "PARAMETERS = ()\ndef run(pipeline, parameters):\n    return parameters.waivers\n"
+        )
+        values = {name: value for name, value in parameters_for(workspace).items() if name != "waivers"}
+        with pytest.raises(NameNotFound, match="the PARAMETERS of custom/stages/peek.py; add it there"):
+            get_pipeline(**values).run_stage("peek")
 
     def test_missing_input_is_reported_unless_it_is_optional(self, custom, workspace):
         text = "PARAMETERS = ()\ndef run(pipeline, parameters):\n    return parameters.endpoint_url\n"

@@ -50,10 +50,15 @@ def find_notebook_faults(notebooks: Sequence[Notebook]) -> list[str]:
         later_notebooks = notebooks[position + 1 :]
         if notebook.is_own:
             faults += find_own_stage_faults(notebook)
-        faults += _find_parameter_faults(notebook, published) + _find_declaration_faults(notebook)
+        faults += _find_parameter_faults(notebook, published, later_notebooks) + _find_declaration_faults(notebook)
         faults += _find_output_faults(notebook, later_notebooks)
         published |= set(notebook.outputs)
     return faults
+
+
+def _find_later_publisher(name: str, notebooks: Sequence[Notebook]) -> str:
+    """Return the stage of the first of some notebooks that publishes an output; empty if none does."""
+    return next((notebook.stage for notebook in notebooks if name in notebook.outputs), "")
 
 
 def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, Any]) -> None:
@@ -89,11 +94,16 @@ def check_outputs(notebook: Notebook, executed: Path, published: Mapping[str, An
         raise failures.from_cause(executed, "WrongOutput", f"{path} published wrong outputs: {'; '.join(faults)}")
 
 
-def _find_parameter_faults(notebook: Notebook, published: set[str]) -> list[str]:
+def _find_parameter_faults(notebook: Notebook, published: set[str], later_notebooks: Sequence[Notebook]) -> list[str]:
     """Return a sentence for each parameter of a notebook that nothing sets, or whose type or default is wrong."""
     path, known_names, faults = display_path(notebook.path), {*SPECS, *_SET_BY_CHAIN, *published}, []
     for name in notebook.parameters:
-        if name not in known_names:
+        if name not in known_names and (publisher := _find_later_publisher(name, later_notebooks)):
+            faults.append(
+                f"{path}: the parameter {name} is an output of {publisher}, which runs later. Place the stage after "
+                f"{publisher}."
+            )
+        elif name not in known_names:
             faults.append(f"{path}: nothing sets the parameter {name}. {suggest(name, known_names)}")
         elif name in SPECS and notebook.types[name] != (type_name := SPECS[name].type.__name__):
             faults.append(f"{path}: {name} is declared as {notebook.types[name]}; expected {type_name}.")

@@ -9,7 +9,9 @@ A new kernel imports MLflow, scikit-learn and scrapbook first, which takes longe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -95,6 +97,18 @@ class ForkProvisioner(LocalProvisioner):
             await asyncio.sleep(0.02)
         self.process = None
         return exit_code
+
+    async def send_signal(self, signum: int) -> None:
+        """Send a signal to the kernel; on POSIX, also to its process group, except an interrupt.
+
+        jupyter_client interrupts each kernel before its end. Processes of a pool, which wait for work, would print
+        tracebacks.
+        """
+        if signum == signal.SIGINT and os.name == "posix" and self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signum)
+            return
+        await super().send_signal(signum)
 
     def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
         """Return the seconds until a kernel is killed; after half of them it gets SIGTERM, without exit functions."""

@@ -47,7 +47,7 @@ def execute(options: argparse.Namespace) -> int:
     files = _make_files(options, folder)
     existing = [display_path(file) for file in files if file.exists()]
     if existing:
-        raise ParameterError(f"{' and '.join(existing)} exists already. Choose another name, or edit the file.")
+        raise ParameterError(f"There is already {' and '.join(existing)}. Choose another name, or edit the file.")
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")

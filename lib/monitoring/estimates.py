@@ -38,6 +38,8 @@ from lib.monitoring.scores import Interval
 
 MAX_REFERENCE_ROWS, MAX_WINDOW_ROWS = 70_000, 30_000
 _DRAWS = 60
+_MAX_ROWS_BY_PREDICTION = 10_000  # a model of the predictions alone needs no more
+_MIN_DOUBT = 0.1  # below it, the error of extrapolation is not worth its time
 _DEVIATIONS = 1.96
 CONCEPT_DRIFT = (
     "The estimate assumes that the relation between the columns and the target has not changed. Such a change, concept "
@@ -76,16 +78,17 @@ class ScoreEstimator:
         self._encoding = fit_encoding(rows)
         self._columns = self._encoding.encode(rows)
         is_category = self._encoding.is_category
-        no_columns = np.empty((len(self._columns), 0))
+        some = _choose(len(self._columns), _MAX_ROWS_BY_PREDICTION, np.random.default_rng(seed))
+        no_columns = np.empty((len(some), 0))
         if predictions.probabilities is None:
             labels = self._predictions.labels
             self._errors = ErrorModel(self._columns, is_category, labels, self._truth, seed)
-            self._errors_by_prediction = ErrorModel(no_columns, [], labels, self._truth, seed)
+            self._errors_by_prediction = ErrorModel(no_columns, [], labels[some], self._truth[some], seed)
         else:
             self._codes = pd.Index(predictions.class_names).get_indexer(pd.Index(self._truth))
             probabilities = self._predictions.class_probabilities
             self._classes = ClassModel(self._columns, is_category, probabilities, self._codes, seed)
-            self._classes_by_prediction = ClassModel(no_columns, [], probabilities, self._codes, seed)
+            self._classes_by_prediction = ClassModel(no_columns, [], probabilities[some], self._codes[some], seed)
 
     def estimate(self, rows: pd.DataFrame, predictions: Predictions) -> Interval | None:
         """Return the estimated metric with its interval; None where the metric is undefined.
@@ -130,7 +133,9 @@ class ScoreEstimator:
         """Return the error of estimates of reference rows from others that resemble the window more, or less."""
         measure = self._miss_errors if self._predictions.probabilities is None else self._miss_classes
         doubt = 1 - ratio.trust
-        return doubt * measure_extrapolation(ratio.weights, measure, self._random) if doubt > 0 else 0.0
+        if doubt < _MIN_DOUBT:
+            return 0.0
+        return doubt * measure_extrapolation(ratio.weights, measure, self._random)
 
     def _miss_classes(self, known: np.ndarray, block: np.ndarray) -> float:
         """Return the expected minus the realised metric of a block, with a model that knows other rows."""
@@ -195,7 +200,9 @@ class ScoreEstimator:
     ) -> Interval | None:
         weights = (1 - ratio.trust) + ratio.trust * ratio.weights
         scores = self._draw_scores(self._errors, columns, predictions, weights)
-        second = self._draw_scores(self._errors_by_prediction, columns[:, :0], predictions, np.ones(len(weights)))
+        by_prediction = self._errors_by_prediction
+        equal_weights = np.ones(len(by_prediction.relative_errors))
+        second = self._draw_scores(by_prediction, columns[:, :0], predictions, equal_weights)
         value = float(np.mean(scores))
         disagreement = abs(value - float(np.mean(second)))
         return _to_interval(value, float(np.std(scores)), disagreement, self._measure_extrapolation(ratio))

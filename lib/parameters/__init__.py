@@ -66,7 +66,7 @@ class Parameters(Mapping[str, Any]):
         self._declared_in = ""
 
     def __getitem__(self, name: str) -> Any:
-        if name in self._hidden:
+        if name in self._hidden or (self._declared_in and name in SPECS and name not in self._values):
             raise NameNotFound(
                 "parameter",
                 name,
@@ -86,7 +86,9 @@ class Parameters(Mapping[str, Any]):
 
     def extended(self, values: Mapping[str, Any]) -> Parameters:
         """Return a copy with further or other values, from which no parameter is hidden but those hidden here."""
-        return Parameters({**self, **values}, self._read_vault)
+        copy = Parameters({**self, **values}, self._read_vault)
+        copy._declared_in = self._declared_in
+        return copy
 
     @property
     def metric(self) -> Metric:

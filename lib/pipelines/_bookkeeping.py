@@ -142,9 +142,11 @@ class StageBookkeeping:
         self._run_id, self._blocked_by, self._result = None, "", None
         stage = module.__name__.rpartition(".")[2]
         own_stages = _list_own_stages(self.parameters.get("stages"))
-        with tracebacks.shortened(), storage_errors.explained(), self._restricted_to(module):
-            tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
+        with tracebacks.shortened(), storage_errors.explained(), contextlib.ExitStack() as stack:
+            # To find the newest candidates takes parameters that the stage itself need not declare.
             filled = fill_inputs(inputs, self.parameters, self.backend, optional, own_stages)
+            stack.enter_context(self._restricted_to(module))
+            tags = {"run_name": self.parameters.get("run_name") or "", "pipeline": self._pipeline_name()}
             parameters = self._stage_parameters = self.parameters.extended({**filled, **extra})
             with self.backend.tracking.run(parameters.name, stage, name or stage, tags) as run_id:
                 try:

@@ -160,8 +160,8 @@ def _compare_candidates(backend: Backend, rows: _TestRows, parameters: Parameter
         hidden = read_hidden_columns(backend.read_table, rows.baseline, "train")
         weights = read_row_weights(hidden, "training", parameters)
     answers = candidates[0].predictions
-    guess = predict_no_skill(target, len(test), parameters.metric, answers.classes, answers.positive_class, weights)
-    guess = replace(guess, rows=answers.rows, weights=rows.weights)
+    answers = replace(answers, weights=rows.weights)
+    guess = predict_no_skill(target, test[parameters.target_column], answers, parameters.metric, weights)
     no_skill = _make_contender(NO_SKILL, "", guess, test, parameters)
     return Comparison(test, candidates, no_skill, hidden=rows.hidden)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -27,7 +28,9 @@ def make_no_skill_row(rows: ModelRows, predictions: Predictions, parameters: Par
     """Return the no-skill model's row of the leaderboard; its validation rows are all training rows."""
     metric = parameters.metric
     row: dict[str, Any] = {"family": NO_SKILL, "weight": 0.0, "outcome": DONE}
-    for name, y in (("validation", rows.y), ("test", rows.y_test)):
-        guess = predict_no_skill(rows.y, len(y), metric, predictions.classes, predictions.positive_class)
-        row |= {f"{name} {each.name}": each.score(y, guess) for each in metrics.for_task(parameters.task)}
+    for name, X, y in (("validation", rows.X, rows.y), ("test", rows.X_test, rows.y_test)):
+        answers = replace(predictions, labels=y.to_numpy(), rows=X, weights=None)
+        guess = predict_no_skill(rows.y, y, answers, metric)
+        all_metrics = metrics.for_task(parameters.task, parameters.own_metrics)
+        row |= {f"{name} {each.name}": each.score(y, guess) for each in all_metrics}
     return row | {"score": row[f"validation {metric.name}"]}

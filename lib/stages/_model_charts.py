@@ -60,8 +60,7 @@ def draw_charts(
         ``residuals``, or ``curves`` and ``confusion_matrix``; ``importance`` if requested.
     """
     figures = {}
-    classes, positive = predictions.classes, predictions.positive_class
-    no_skill = predict_no_skill(rows.y, len(rows.y_test), parameters.metric, classes, positive, rows.weights)
+    no_skill = predict_no_skill(rows.y, rows.y_test, predictions, parameters.metric, rows.weights)
     if parameters.task == "regression":
         figures["residuals"] = charts.residuals(rows.y_test, predictions, no_skill)
         charts.label(figures["residuals"], "Predictions and errors on the test rows", QUALITY_CAPTIONS[parameters.task])

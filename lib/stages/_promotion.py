@@ -41,11 +41,15 @@ def promote_if_passed(
     """Promote the best candidate unless a gate failed or it is in production already, and describe the outcome."""
     metric = parameters.metric
     candidate = f"{best.name} ({metric.name} {evidence.score:.4g})"
+    reasons = "; ".join(result.reason for result in failures)
     if version and best.run_id == version.run_id:
-        return f"{candidate} is version {version.version}, which is already in production."
+        outcome = f"{candidate} is version {version.version}, which is already in production"
+        if not failures:
+            return f"{outcome}."
+        retire = command("retire", parameters.name, version.version, "--why", '"..."')
+        return f"{outcome}, but does not pass today's gates: {reasons}. It stays there until somebody runs {retire}."
     if failures:
         unchanged = f"version {version.version} stays in production" if version else "nothing is in production"
-        reasons = "; ".join(result.reason for result in failures)
         outcome = f"{candidate} is not promoted: {reasons}. So {unchanged}."
         if version and evidence.not_comparable:
             retire = command("retire", parameters.name, version.version, "--why", '"..."')

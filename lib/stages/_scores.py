@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,10 +53,7 @@ def make_score_table(
         columns["training rows"] = [task_metric.score(*training) for task_metric in task_metrics]
     y_test, predictions = test
     train_weights = None if training is None else training[1].weights
-    guess = predict_no_skill(
-        train_target, len(y_test), metric, predictions.classes, predictions.positive_class, train_weights
-    )
-    guess = replace(guess, rows=predictions.rows, weights=predictions.weights)
+    guess = predict_no_skill(train_target, y_test, predictions, metric, train_weights)
     columns[NO_SKILL] = [task_metric.score(y_test, guess) for task_metric in task_metrics]
     columns["direction"] = [task_metric.direction for task_metric in task_metrics]
     table = charts.Table(columns).set_index("metric")

@@ -173,8 +173,10 @@ def _evaluate_once(hooks: EvaluateHooks, backend: Backend, parameters: Parameter
     check_candidate(backend, best.run_id, comparison.test.drop(columns=parameters.target_column))
 
     # Promote only after everything else that can fail, so that an error leaves the registry unchanged.
-    is_champion = version is not None and best.run_id == version.run_id  # promoted by an interrupted evaluation
-    failures = [] if is_champion else [result for result in results if result.verdict in (BLOCKED, KEPT)]
+    # It may have been promoted by an evaluation that was interrupted, and is not compared with itself.
+    is_champion = version is not None and best.run_id == version.run_id
+    verdicts = (BLOCKED,) if is_champion else (BLOCKED, KEPT)
+    failures = [result for result in results if result.verdict in verdicts]
     outcome = promote_if_passed(registry, backend, best, evidence, version, failures, parameters)
     sentences = replace(sentences, outcome=outcome)
     decision = sentences.join()

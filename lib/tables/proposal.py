@@ -190,7 +190,9 @@ def _decide_min_score(proposal: Proposal, target: pd.Series) -> None:
     guess, minimum = scores
     proposal.parameters["min_score"] = minimum
     proposal.reasons["min_score"] = f"guessing scores {guess:g}; raise it to what the use case needs"
-    proposal.add_finding("guessing", f"scores {guess:g} in {metric}", f"min_score {minimum:g}, better beyond chance")
+    proposal.add_finding(
+        "guessing", f"scores {guess:g} in {metric}", f"min_score {minimum:g}, more than chance explains"
+    )
 
 
 def _format_number(number: float) -> str:

@@ -1,8 +1,8 @@
-"""Extremely randomized trees; copy this file to write a training function of your own.
+"""Extremely randomized trees; copy this file to ``custom/training/`` to write a training function of your own.
 
 A training function needs no registration:
 
-1. Create a file in this folder. Its name is what ``training_functions:`` in the parameter file refers to.
+1. Create a file in ``custom/training/``. Its name is what ``training_functions:`` in the parameter file refers to.
 2. Define ``train(X, y, request, *, ...)`` in it. `X` contains the raw columns: the table's column names, text, dates
    and missing values included. Each argument after ``*`` is a hyperparameter that users can set under
    ``hyperparameters:``. Give it a type and a literal default.
@@ -11,7 +11,7 @@ A training function needs no registration:
    imputes, scales and encodes one-hot. To transform the columns yourself, add a step to the pipeline: the endpoint then
    repeats the transformation.
 
-Run ``pytest tests/training`` to check your function: the tests run over every file of this folder.
+Run ``make check-custom`` to check your function.
 """
 
 from __future__ import annotations

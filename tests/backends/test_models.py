@@ -2,10 +2,13 @@
 
 import itertools
 import shutil
+from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
-from lib.backends.models import PRODUCTION, ModelRegistry
+from lib.backends.models import PRODUCTION, ModelRegistry, ModelVersion
 from lib.backends.tracking import Tracking
 from lib.errors import DataError, StageError
 
@@ -284,6 +287,14 @@ def test_a_concurrent_promotion_is_refused(client, name, three):
     assert three.production().version == "2"
 
 
+def test_a_first_promotion_is_refused_if_another_run_promoted_first(client, name, three):
+    with pytest.raises(StageError, match="another run changed the production version from none to 1"):
+        three.promote("2", expected_current=None)
+    client.delete_model_version(name, "1")
+    three.promote("2", expected_current=None)
+    assert three.production().version == "2"
+
+
 def test_deleting_the_production_version_leaves_none(client, name, three):
     client.delete_model_version(name, "1")
     assert three.production() is None
@@ -306,3 +317,32 @@ def test_use_cases_have_separate_production_versions(client, name, three):
     other.promote("1")
     three.promote("2")
     assert (three.production().version, other.production().version) == ("2", "1")
+
+
+def test_a_promotion_after_a_retirement_is_refused(three):
+    three.retire("1", "wrong labels")
+    with pytest.raises(StageError, match="changed the production version from 1 to none"):
+        three.promote("3", expected_current="1")
+
+
+def test_a_repair_of_the_alias_names_both_versions(client, name, three):
+    client.set_registered_model_alias(name, PRODUCTION, "3")
+    assert three.repair().startswith(f"The alias {PRODUCTION} marked version 3, and the tag version 1.")
+    client.delete_model_version_tag(name, "1", PRODUCTION)
+    assert three.repair().startswith(f"The alias {PRODUCTION} marked version 1, and the tag no version.")
+
+
+def test_a_version_without_run_and_source_has_empty_texts(name):
+    result = SimpleNamespace(version=1, run_id=None, source=None, tags={"a": "b"})
+    registry = ModelRegistry(SimpleNamespace(search_model_versions=lambda condition: [result]), name)
+    assert registry.versions() == [ModelVersion("1", "", "", {"a": "b"})]
+
+
+@pytest.mark.parametrize("code", [INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE])
+def test_an_error_of_the_registry_is_not_taken_for_an_existing_model(name, code):
+    def fail(*arguments):
+        raise MlflowException("out of order", error_code=code)
+
+    registry = ModelRegistry(SimpleNamespace(create_registered_model=fail), name)
+    with pytest.raises(MlflowException, match="out of order"):
+        registry.register("run-1", "/models/1", "abc", {})

@@ -2,8 +2,11 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 from lib.backends.promotion_hold import PromotionHold, find_registered_model
 from lib.backends.tracking import Tracking
@@ -62,3 +65,12 @@ def test_an_alarm_is_acknowledged_once(hold):
     hold.acknowledge("Ada: a new airport")
     with pytest.raises(DataError, match="nothing to acknowledge"):
         hold.acknowledge("Ada: again")
+
+
+@pytest.mark.parametrize("code", [INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE])
+def test_an_error_of_the_registry_is_not_taken_for_a_missing_model(code):
+    def fail(name):
+        raise MlflowException("out of order", error_code=code)
+
+    with pytest.raises(MlflowException, match="out of order"):
+        PromotionHold(SimpleNamespace(get_registered_model=fail), "shop").reason()

@@ -61,7 +61,7 @@ class TestNotebooks:
         (fault,) = contracts.find_notebook_faults(
             changed("02_preprocess.ipynb", OVERRIDES_LINE, f'{OVERRIDES_LINE}\ndecision = ""')
         )
-        assert "02_preprocess.ipynb: nothing sets the parameter decision" in fault
+        assert "02_preprocess.ipynb: the parameter decision is an output of evaluate, which runs later" in fault
 
     def test_output_without_a_reader_is_reported(self, changed):
         chain = changed("02_preprocess.ipynb", "baseline=prepared", "base_line=prepared")

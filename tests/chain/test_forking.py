@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -425,3 +426,18 @@ def test_kernels_can_be_forked_from_several_threads(own):
     assert len({kernel.connection_file for kernel in taken}) == 4
     for kernel in taken:
         own.end(kernel)
+
+
+@pytest.mark.parametrize(
+    ("signum", "calls"),
+    [(signal.SIGINT, [("kill", 123, signal.SIGINT)]), (signal.SIGTERM, [("killpg", 123, signal.SIGTERM)])],
+)
+def test_only_the_kernel_is_interrupted_not_its_children(monkeypatch, signum, calls):
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: sent.append(("kill", *arguments)))
+    monkeypatch.setattr(os, "killpg", lambda *arguments: sent.append(("killpg", *arguments)))
+    provisioner = ForkProvisioner()
+    provisioner.process, provisioner.pid, provisioner.pgid = SimpleNamespace(pid=123), 123, 123
+    asyncio.run(provisioner.send_signal(signum))
+    assert sent == calls
+    provisioner.process = None  # otherwise its destructor would wait for the process

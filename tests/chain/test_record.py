@@ -384,3 +384,32 @@ class TestCurrentState:
     def test_a_finished_run_keeps_its_status(self, run):
         run.close(record.SUCCEEDED)
         assert record.read_current(run.folder)["status"] == record.SUCCEEDED
+
+
+def test_only_the_newest_execution_of_the_label_fails_after_all(run):
+    for label in ("train a", "train b", "train b", "train c"):
+        run.end(run.begin(label, f"{label}.ipynb"), record.SUCCEEDED)
+    run.fail("train b", "a secret")
+    assert [stage["status"] for stage in read(run)["stages"]] == ["succeeded", "succeeded", "failed", "succeeded"]
+    assert read(run)["stages"][2]["error"] == "a secret"
+
+
+def test_a_record_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / record.RECORD).mkdir()
+    with pytest.raises(DataError, match="run.json cannot be read: Is a directory"):
+        record.read(tmp_path)
+
+
+def test_records_are_written_in_utf_8_on_any_system(tmp_path, monkeypatch):
+    encodings = []
+    write = Path.write_text
+
+    def watched(path, text, encoding=None):
+        encodings.append(encoding)
+        return write(path, text, encoding)
+
+    monkeypatch.setattr(Path, "write_text", watched)
+    run = RunRecord.new(tmp_path, "Süd", PARAMETERS)
+    run.close(record.SUCCEEDED)
+    assert set(encodings) == {"utf-8"}
+    assert '"Süd"' in (run.folder / record.RECORD).read_text(encoding="utf-8")

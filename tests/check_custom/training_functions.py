@@ -74,7 +74,7 @@ def _find_task_faults(function, task):
     except Exception as error:
         yield (
             f"train raised {type(error).__name__}: {str(error)[:300]}. It gets raw columns: numbers, dates, texts and "
-            "missing values. lib.training.fit_pipeline encodes them."
+            "missing values. lib.training.fit_pipeline encodes them. To refuse a task, raise lib.errors.ParameterError."
         )
         return
     if not isinstance(model, Pipeline):

@@ -135,7 +135,8 @@ def test_a_clear_winner_keeps_its_score():
 @pytest.mark.parametrize(("name", "label"), [("accuracy", "no"), ("f1", "yes"), ("precision", "yes"), ("recall", "no")])
 def test_no_skill_label_is_the_best_guess_for_the_metric(name, label):
     target = np.array(["no"] * 9 + ["yes"])
-    guess = predict_no_skill(target, 3, metrics.get(name, "binary"), ["no", "yes"], "yes")
+    answers = Predictions(np.array(["no"] * 3), np.full((3, 2), 0.5), np.array(["no", "yes"]), "yes")
+    guess = predict_no_skill(target, answers.labels, answers, metrics.get(name, "binary"))
     assert guess.labels.tolist() == [label] * 3
     assert guess.probabilities[0].tolist() == [0.9, 0.1]
 

@@ -40,6 +40,7 @@ _TESTS = {
         "tests/chain/test_executor.py",
     ],
     "lib/chain/execution_runner.py": ["tests/chain/test_running.py", "tests/chain/test_reuse.py"],
+    "lib/chain/environment.py": ["tests/chain/test_chain_environment.py"],
     "lib/chain/run_folder.py": ["tests/chain/test_record.py"],
     "lib/stages/_[a-z]*.py": [
         "tests/stages/test_evaluate.py",

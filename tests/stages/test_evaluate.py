@@ -200,6 +200,13 @@ class TestChampion:
         assert versions_of(pipeline) == (["1"], "1")
         assert (evaluation.table.loc["linear"] == evaluation.table.loc["champion v1"]).all()
 
+    def test_gates_hold_for_the_champion_as_well(self, with_champion):
+        pipeline = pipeline_in(with_champion, min_score=0.9999)
+        evaluation = pipeline.evaluate()
+        assert evaluation.blocked_by == evaluation.decision and not evaluation.promoted
+        assert "is version 1, which is already in production, but does not pass today's gates" in evaluation.decision
+        assert versions_of(pipeline) == (["1"], "1")
+
     @pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])
     def test_a_worse_candidate_is_not_promoted(self, with_champion, metric):
         pipeline = pipeline_in(with_champion, primary_metric=metric)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.errors import DataError, NameNotFound, StageError
+from lib.errors import CodeError, DataError, NameNotFound, StageError
 from lib.pipelines.base import BasePipeline
 from lib.schema.table_schema import TableSchema
 from lib.stages._train_test import describe_columns
@@ -360,3 +360,12 @@ def test_baseline_file_is_strict_json(workspace):
     result = preprocess(pipeline_in(workspace))
     text = pipeline_in(workspace).backend.local_copy(result.baseline).read_text()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_hook_that_reads_a_dropped_column_is_told_so(workspace):
+    class Joining(BasePipeline):
+        def prepare_data(self, frame):
+            return frame.merge(pd.DataFrame({"luck": [0.0], "tickets": 1}), on="luck", how="left")
+
+    with pytest.raises(CodeError, match="prepare_data reads the column 'luck', which drop_columns removes"):
+        pipeline_in(workspace, Joining, drop_columns=["luck"]).preprocess()

@@ -145,6 +145,9 @@ class TestChooseThreshold:
     def test_a_large_group_within_the_tolerance_is_the_test(self, size, test_share):
         assert self.choose([120, size, 80 - size], 0.2) == (test_share, [size], [120])
 
+    def test_the_nearest_share_is_chosen_if_none_is_near(self):
+        assert self.choose([30, 35, 35], 0.1) == (0.3, [30], [])
+
     def test_training_gets_no_more_than_three_quarters_of_the_hashes(self):
         test_share, test, _ = self.choose([1] * 99 + [900], 0.9)
         assert test.count(1) == 25 and 900 in test

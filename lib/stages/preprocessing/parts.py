@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
-from lib.errors import DataError, StageError
+from lib.errors import CodeError, DataError, StageError
 from lib.stages.preprocessing.split_plan import hash_rule, hidden_columns, split_columns
 from lib.tables import cleaning, frames
 from lib.tables.row_weights import read_weights
@@ -125,11 +125,13 @@ def prepare_part(raw: pd.DataFrame, hooks: PreprocessHooks, parameters: Paramete
         If ``prepare_data`` returns several columns of one name, or no feature.
     NameNotFound
         If the prepared rows lack a column that the parameters name.
+    CodeError
+        If ``prepare_data`` reads a column that the parameters drop before.
     StageError
         If ``prepare_data`` does not return a DataFrame.
     """
     target = parameters.target_column
-    prepared = _check_prepared(hooks.prepare_data(raw))
+    prepared = _check_prepared(_call_prepare_data(hooks, raw, parameters))
     prepared, target_summary = drop_rows_without_target(prepared, target, parameters.task)
     prepared, converted = cleaning.to_json_types(prepared)
     prepared, infinite = cleaning.replace_infinite(prepared)
@@ -186,6 +188,20 @@ def split_part(
     train_keys, test_keys = (train[hidden], test[hidden]) if hidden else (None, None)
     train, test = (cleaning.drop_columns(rows, hidden, where="the prepared table") for rows in (train, test))
     return SplitPart(train, test, train_keys, test_keys, is_split_by_rule)
+
+
+def _call_prepare_data(hooks: PreprocessHooks, raw: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+    """Return what the hook returns; explain a `KeyError` about a column in ``drop_columns``."""
+    try:
+        return hooks.prepare_data(raw)
+    except KeyError as error:
+        dropped = [name for name in parameters.drop_columns if name not in raw.columns and repr(name) in str(error)]
+        if not dropped:
+            raise
+        raise CodeError(
+            f"prepare_data reads the column {dropped[0]!r}, which drop_columns removes from the raw table before. Take "
+            "it out of drop_columns, and drop it in prepare_data once it is no longer needed."
+        ) from error
 
 
 def _check_prepared(prepared: Any) -> pd.DataFrame:

@@ -63,7 +63,7 @@ class TestAutoML:
 
 
 class TestEnvironment:
-    def test_gpu_machines_get_xgboost_with_cuda(self):
+    def test_gpu_machines_get_xgboost_with_cuda(self, custom):
         cpu, gpu = (
             environment.conda_specification("Standard_DS3_v2"),
             environment.conda_specification("Standard_NC4as_T4_v3"),
