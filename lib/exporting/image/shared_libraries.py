@@ -43,7 +43,8 @@ def find_shared_libraries(files: Sequence[Path], inside: Path) -> dict[str, Path
             if not Path(name).resolve().is_relative_to(inside.resolve()):
                 libraries[name] = Path(name).resolve()
     # The folder of the C library is one in which the loader always looks. Others belong to this machine's Python.
-    system_folder = next(Path(name).parent for name in libraries if Path(name).name.startswith(_C_LIBRARY))
+    c_library = next((Path(name) for name in libraries if Path(name).name.startswith(_C_LIBRARY)), None)
+    system_folder = c_library.parent if c_library else _SYSTEM_FOLDERS[0]
     return {
         name if name.startswith(_SYSTEM_FOLDERS) else f"{system_folder}/{Path(name).name}": file
         for name, file in libraries.items()
