@@ -93,6 +93,9 @@ def test_failed_request_is_logged_with_its_id(live):
     client = Client(live.status().url, live.keys()["primary"])
     _, _, headers = client.ask(body="{}", x_request_id="find-me-7")
     assert headers["x-request-id"] == "find-me-7"
+    deadline = time.monotonic() + 120  # the line is written after the answer
+    while "find-me-7" not in live.log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
     lines = [json.loads(line) for line in live.log.read_text().splitlines() if "find-me-7" in line]
     assert [(line["status"], line["route"], line["code"]) for line in lines] == [(400, "/score", "")]
 
