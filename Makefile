@@ -1,4 +1,4 @@
-# Each target installs what it needs. The only prerequisites are git, make and Python 3.11.
+# Each target installs what it needs. The only prerequisites are git, make and Python 3.11, 3.12 or 3.13.
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: run test test-all soak mutants check-custom bench lint docs docs-images infra-check infra-schema install gpu kernel lock clean help
 
 # The Python for a new environment: make run PYTHON=/path/to/python3.11 (`make clean` removes the old environment).
-PYTHON ?= python3.11 python3 python
+PYTHON ?= python3.11 python3.12 python3.13 python3 python
 
 # The packages of your own code in custom/.
 own = $(if $(wildcard custom/requirements.txt),.venv/.own)
@@ -23,7 +23,7 @@ test: lint ## Run the tests: make test ARGS="-k metrics"
 	$(pytest) $(ARGS)
 
 # The tests of the endpoint's form and of JupyterLab need Chromium. They are skipped if it cannot be installed.
-test-all: lint .venv/.azure .venv/.automl .venv/.docs ## Run all tests, including slow and Azure ones (npm installs Azurite)
+test-all: lint .venv/.azure .venv/.azure-v1 .venv/.automl .venv/.docs ## Run all tests, including slow and Azure ones (npm installs Azurite)
 	@type -p chromium chromium-browser google-chrome > /dev/null || apt-get install --yes --quiet chromium \
 	  || echo "Chromium is missing and could not be installed; the tests in a browser will be skipped."
 	$(pytest) -m "" --hypothesis-profile thorough $(ARGS)
@@ -73,8 +73,8 @@ kernel: .venv/.core ## Register this environment as the kernel "Millrace" in Jup
 lock: .venv/.made ## Write requirements.lock and environment.yml from pyproject.toml: make lock ARGS=--upgrade
 	@$(uv) compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml --generate-hashes \
 	  --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
-	@$(uv) compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra azure pyproject.toml \
-	  --constraints requirements.lock --no-header --no-annotate --output-file .venv/azure.txt
+	@$(uv) compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra azure --extra azure-v1 \
+	  pyproject.toml --constraints requirements.lock --no-header --no-annotate --output-file .venv/azure.txt
 	@{ sed '/- pip:/q' environment.yml && sed 's/^/      - /' .venv/azure.txt; } > .venv/environment.yml
 	@mv .venv/environment.yml environment.yml
 
@@ -138,10 +138,10 @@ sync = $(if $(swap),echo xgboost-cpu |) $(uv) install --python .venv --require-h
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
 	@touch $@
 
-# The first Python 3.11 that runs (a pyenv shim may fail) and can create an environment.
+# The first Python 3.11, 3.12 or 3.13 that runs (a pyenv shim may fail) and can create an environment.
 usable_python = $(shell for python in $$(type -aP $(PYTHON)); do $$python -c \
-  'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 12))' 2> /dev/null \
+  'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2> /dev/null \
   && echo $$python && break; done)
-no_python = no Python 3.11 with its venv module found, and azureml-train-automl-client needs Python < 3.12. \
+no_python = no Python 3.11, 3.12 or 3.13 with its venv module found. \
 Get one by `pyenv install 3.11`, `brew install python@3.11`, `apt install python3.11-venv` or `conda create -n py311 \
 python=3.11`, then add PYTHON=/path/to/python3.11 to this command

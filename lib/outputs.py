@@ -122,9 +122,11 @@ def read(notebook: str) -> dict[str, Any]:
     notebook : str
         Path of the executed notebook.
     """
+    import nbformat
     import scrapbook
 
-    return {name: scrap.data for name, scrap in scrapbook.read_notebook(str(notebook)).scraps.items()}
+    node = nbformat.read(notebook, as_version=4)  # scrapbook takes a ? in a path for the beginning of a URL's query
+    return {name: scrap.data for name, scrap in scrapbook.read_notebook(node).scraps.items()}
 
 
 def faults(outputs: Mapping[str, Any]) -> list[str]:

@@ -132,3 +132,15 @@ def test_outputs_are_exported_without_warnings(roundtrip, tmp_path, exporter):
         warnings.simplefilter("error")
         text, _ = exporter().from_filename(str(tmp_path / "executed.ipynb"))
     assert "Größe" not in text
+
+
+def test_outputs_are_read_from_any_folder(tmp_path):
+    folder = tmp_path / "what? #1 {a} 100%41"
+    folder.mkdir()
+    notebook = nbformat.v4.new_notebook()
+    scrap = {"name": "answer", "data": 42, "encoder": "json", "version": 1}
+    mime = "application/scrapbook.scrap.json+json"
+    output = nbformat.v4.new_output("display_data", {mime: scrap}, metadata={"scrapbook": {"name": "answer"}})
+    notebook.cells = [nbformat.v4.new_code_cell("", outputs=[output])]
+    nbformat.write(notebook, folder / "executed.ipynb")
+    assert outputs.read(str(folder / "executed.ipynb")) == {"answer": 42}

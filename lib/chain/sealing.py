@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ def seal(record: RunRecord, parameters: Parameters) -> None:
         if is_local and (models := manifest.read_models(workspace, record.name)):
             record.add(models=models)
         manifest.seal(record.folder, workspace, _input_files(parameters), _output_files(record), signer)
-    except (OSError, MillraceError) as error:
+    except (OSError, sqlite3.Error, MillraceError) as error:
         run = display_path(record.folder)
         print(f"{PROGRAM}: {run} has no manifest, so verify cannot check it: {error}", file=sys.stderr)
 

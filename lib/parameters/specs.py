@@ -49,6 +49,7 @@ COMMON = ("name", "pipeline", "options", "private_columns", "show_rows", "backen
 
 # Parameters that the azureml backend reads in every stage; no other backend reads them.
 AZURE: dict[str, Spec] = {
+    "azure_sdk": Spec(str, choices=("v1", "v2")),
     "subscription_id": Spec(
         str,
         pattern=r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
@@ -66,6 +67,7 @@ AZURE: dict[str, Spec] = {
         pattern_meaning="lowercase letters, digits and underscores",
         example="millrace",
     ),
+    "datastore_has_key": Spec(bool),
     "storage_account": Spec(str, may_be_empty=True),
     "container": Spec(str, may_be_empty=True),
     "gpu_cluster": Spec(str, may_be_empty=True),

@@ -71,7 +71,7 @@ def find_rows(
 def make_table(ranked: pd.DataFrame) -> charts.Table | str:
     """Return the rows as a table, or why there are none."""
     if ranked.empty:
-        return "There are no rows to look at: nothing has drifted, or the log no longer has the newest rows."
+        return "No rows to look at: no input or prediction has drifted, or the log no longer has the newest rows."
     table = charts.Table(ranked.astype(str)).set_index("row" if "request" not in ranked.columns else "request")
     charts.label(table, "Rows to look at, the most unusual first")
     return table

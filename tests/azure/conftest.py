@@ -12,7 +12,8 @@ import pytest
 import requests
 
 CLIENTS = Path(__file__).with_name("clients")
-HAS_SDK = importlib.util.find_spec("azureml") and importlib.util.find_spec("azureml.core")
+HAS_SDK = importlib.util.find_spec("azure") and importlib.util.find_spec("azure.ai")
+SDK_MODULES = {"v1": "azureml.core", "v2": "azure.ai.ml"}
 TIMEOUT_SECONDS = 1500
 
 
@@ -29,6 +30,13 @@ def azurite():
     pytest.importorskip("azure.storage.blob", reason='it is missing: make install GROUPS="azure dev"')
     if not shutil.which("npm"):
         pytest.skip("npm is missing, which installs Azurite: nodejs.org")
+
+
+@pytest.fixture(params=SDK_MODULES)
+def sdk(request):
+    """Run a test with each SDK: the values of the parameter azure_sdk."""
+    pytest.importorskip(SDK_MODULES[request.param], reason='it is missing: make install GROUPS="azure azure-v1 dev"')
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +83,7 @@ class Session:
     def start(self, *command, **overrides):
         """Start a Python process with the SDKs that can reach no host but this Azure."""
         if not HAS_SDK:
-            pytest.skip('azureml-core is missing: make install GROUPS="azure dev"')
+            pytest.skip('azure-ai-ml is missing: make install GROUPS="azure dev"')
         self.cloud.warm_up()
         options = {
             "cwd": self.folder, "env": self.environment, "text": True, "start_new_session": True,
@@ -101,6 +109,9 @@ class Session:
         """Read the single file of a dataset (``azureml:<dataset>:<version>``) or at a path of a datastore."""
         if "://" not in uri:
             _, name, version = uri.split(":")
+            if name in self.store.data:  # SDK version 2
+                [(container, path)] = self.cloud.registry.blob_locations(self.store.data[name][version]["dataUri"])
+                return self.cloud.blobs.get(container, path)
             definition = json.loads(self.store.datasets[name]["versions"][int(version) - 1]["dataflow"])
             uri = re.search(r"azureml://[^\"\s]+", definition["meta"]["RsDataflow"])[0]
         [(container, path)] = self.cloud.registry.blob_locations(uri)

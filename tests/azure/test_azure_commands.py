@@ -4,8 +4,6 @@ import re
 
 import pytest
 
-pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
-
 from tests.azure.use_cases import Chain, call_backend
 
 WRONG_SECRET = b'{"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}'
@@ -13,8 +11,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite")]
 
 
 @pytest.fixture
-def chain(azure):
-    return Chain(azure, "penguins", training_functions=["linear"])
+def chain(azure, sdk):
+    return Chain(azure, "penguins", sdk, training_functions=["linear"])
 
 
 def parse_checks(output):
@@ -23,14 +21,14 @@ def parse_checks(output):
     return {name: result if ok == "ok" else f"{ok} {result}" for ok, name, result in checks}
 
 
-def test_the_doctor_checks_everything_and_creates_nothing(azure, chain):
+def test_the_doctor_checks_everything_and_creates_nothing(azure, chain, sdk):
     checks = parse_checks(chain.run("doctor"))
     expected = {"packages", "Python", "clock", "login", "workspace", "roles", "storage", "data store", "cluster"}
     assert expected | {"quota", "endpoint", "prices"} == checks.keys()
     assert not [result for result in checks.values() if result.startswith("NOT OK")]
     assert "service principal" in checks["login"] and "4 x Standard_NC4as_T4_v3 are 16 cores" in checks["quota"]
     assert chain.parameters["gpu_cluster"] not in azure.store.computes
-    azure.assert_matches_contract("doctor")
+    azure.assert_matches_contract(f"doctor_{sdk}")
 
 
 def test_the_doctor_reports_problems_with_remedies(azure, chain, monkeypatch):
@@ -57,7 +55,7 @@ def test_a_run_above_max_cost_does_not_start(azure, chain):
     assert not azure.store.computes.get(chain.parameters["gpu_cluster"]) and not chain.runs.exists()
 
 
-def test_teardown_cancels_jobs_and_deletes_clusters(azure, chain):
+def test_teardown_cancels_jobs_and_deletes_clusters(azure, chain, sdk):
     running = chain.start()
     cluster = chain.parameters["gpu_cluster"]
     while cluster not in azure.store.computes or not azure.store.computes[cluster].busy:
@@ -69,4 +67,4 @@ def test_teardown_cancels_jobs_and_deletes_clusters(azure, chain):
     assert chain.job_statuses == ["Canceled"]
     assert f"cluster {cluster}: deleted" in chain.run("teardown", "--everything")
     assert cluster not in azure.store.computes
-    assert call_backend(azure, "teardown", f"name={chain.name}")["result"]["lines"] == []
+    assert call_backend(azure, "teardown", f"name={chain.name}", sdk=sdk)["result"]["lines"] == []

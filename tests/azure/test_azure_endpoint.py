@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
+pytest.importorskip("azure.ai.ml", reason='azure-ai-ml is missing: make install GROUPS="azure dev"')
 
 from tests.azure.use_cases import call_backend
 

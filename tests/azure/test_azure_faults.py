@@ -4,20 +4,29 @@ import functools
 
 import pytest
 
-pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure dev"')
-
 from tests.azure.loopback import names
 from tests.azure.use_cases import call_backend
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("azurite")]
 BLOBS = rf"PUT {names.STORAGE_ACCOUNT}\.blob\.core\.windows\.net.*faults"
 ANY = 10**6
+# The calls of each SDK that register a table, and those of a job, as regular expressions.
+REGISTRATION = {"v1": rf"POST {names.API_HOST}/dataset", "v2": rf"PUT {names.ARM_HOST}.*/data/"}
+LOOKUP_OF_A_TABLE = {"v1": rf"{names.API_HOST}/dataset", "v2": rf"{names.ARM_HOST}.*/data/"}
+LOOKUP_OF_A_DATASTORE = {
+    "v1": rf"GET {names.API_HOST}/datastore.*/datastores/millrace",
+    "v2": rf"GET {names.ARM_HOST}.*/datastores/millrace",
+}
+CALLS_OF_A_JOB = {
+    "v1": ("POST .*/snapshotrun", "POST .*/snapshots/getblob", "GET .*/history/.*/runs/", "PUT .*/environments"),
+    "v2": ("PUT .*/jobs/", "POST .*/startPendingUpload", "GET .*/jobs/", "PUT .*/environments"),
+}
 
 
 @pytest.fixture
-def call(azure):
+def call(azure, sdk):
     """Return a function that runs one operation of the backend; see `call_backend`."""
-    return functools.partial(call_backend, azure)
+    return functools.partial(call_backend, azure, sdk=sdk)
 
 
 def test_tables_and_json_round_trip(call):
@@ -87,39 +96,39 @@ def test_a_connection_dropped_during_an_upload(azure, call):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_transient_storage_errors_are_retried(azure, call, status):
+def test_transient_storage_errors_are_retried(azure, call, sdk, status):
     azure.faults.on_wire(BLOBS, status, headers={"Retry-After": "1"}, times=2)
-    azure.faults.on_wire(rf"{names.API_HOST}/dataset", status, headers={"Retry-After": "1"}, times=2)
+    azure.faults.on_wire(LOOKUP_OF_A_TABLE[sdk], status, headers={"Retry-After": "1"}, times=2)
     assert call("tables")["result"] == {"rows": 2, "json": {"a": 1}}
     assert sum(bool(entry.fault) for entry in azure.calls) == 4
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_transient_job_errors_are_retried(azure, call, status):
-    for match in ("POST .*/snapshotrun", "POST .*/snapshots/getblob", "GET .*/history/.*/runs/", "PUT .*/environments"):
+def test_transient_job_errors_are_retried(azure, call, sdk, status):
+    for match in CALLS_OF_A_JOB[sdk]:
         azure.faults.on_wire(match, status, headers={"Retry-After": "1"}, times=2)
     assert call("job")["result"] == {"executed": True}
 
 
-def test_persistent_rate_limiting_is_reported(azure, call):
-    azure.faults.on_wire(rf"POST {names.API_HOST}/dataset", 429, headers={"Retry-After": "1"}, times=ANY)
+def test_persistent_rate_limiting_is_reported(azure, call, sdk):
+    azure.faults.on_wire(REGISTRATION[sdk], 429, headers={"Retry-After": "1"}, times=ANY)
     message = call("tables")["message"]
     assert "Azure limits the request rate" in message and "Wait a few minutes" in message
 
 
-def test_a_transient_conflict_is_retried(azure, call):
-    azure.faults.on_wire(rf"POST {names.API_HOST}/dataset", 409, code="UserError", message="already registered")
+def test_a_transient_conflict_is_retried(azure, call, sdk):
+    azure.faults.on_wire(REGISTRATION[sdk], 409, code="UserError", message="already registered")
     assert call("tables")["result"] == {"rows": 2, "json": {"a": 1}}
 
 
-def test_a_persistent_conflict_is_reported(azure, call):
-    azure.faults.on_wire(
-        rf"POST {names.API_HOST}/dataset", 409, code="UserError", message="it exists already", times=ANY
-    )
-    assert "Wait for that run, or use another name. Azure says: There is already" in call("tables")["message"]
+def test_a_persistent_conflict_is_reported(azure, call, sdk):
+    azure.faults.on_wire(REGISTRATION[sdk], 409, code="UserError", message="it exists already", times=ANY)
+    assert "Wait for that run, or use another name. Azure says: " in call("tables")["message"]
 
 
-def test_an_identical_registered_table_is_used(azure, call):
+def test_an_identical_registered_table_is_used(azure, call, sdk):
+    if sdk == "v2":
+        pytest.skip("SDK version 2 may register the same content twice")
     call("tables")
     registered = next(name for name in azure.store.datasets if name.startswith("faults-"))
     message = f"The dataset has been registered as {registered}:1 (name:version)."
@@ -127,12 +136,13 @@ def test_an_identical_registered_table_is_used(azure, call):
     assert call("tables")["result"] == {"rows": 2, "json": {"a": 1}}
 
 
-def test_another_run_registers_the_datastore_first(azure, call):
+def test_another_run_registers_the_datastore_first(azure, call, sdk):
     call("tables")
     not_found = {"code": "NotFound", "message": "Could not find the datastore."}
-    azure.faults.on_wire(rf"GET {names.API_HOST}/datastore.*/datastores/millrace", 404, times=2, **not_found)
+    azure.faults.on_wire(LOOKUP_OF_A_DATASTORE[sdk], 404, times=2, **not_found)
     assert call("tables")["result"] == {"rows": 2, "json": {"a": 1}}
-    assert any(entry.status == 400 and entry.route.endswith("/datastores") for entry in azure.calls)
+    if sdk == "v1":  # version 2 replaces the datastore by the same one
+        assert any(entry.status == 400 and entry.route.endswith("/datastores") for entry in azure.calls)
 
 
 # Clusters and jobs

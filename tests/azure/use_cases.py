@@ -8,6 +8,7 @@ import pandas as pd
 
 from lib.paths import ROOT
 from tests.azure.loopback import names
+from tests.azure.loopback.routes.datastore import with_defaults
 
 TIMEOUT_SECONDS = 1400
 IDENTITY = f"{names.PROVIDERS}/Microsoft.ManagedIdentity/userAssignedIdentities/id-millrace"
@@ -25,18 +26,21 @@ class Chain:
     azure : Session
     use_case : str
         Name of a parameter file.
+    sdk : str
+        The parameter azure_sdk.
     **overrides
         Parameters.
     """
 
-    def __init__(self, azure, use_case, **overrides):
+    def __init__(self, azure, use_case, sdk="v2", **overrides):
         self.azure, self.use_case = azure, use_case
         self.runs = azure.folder / "runs"
         # All tests share one workspace, so each uses names of its own.
         self.name = f"{use_case}-{azure.first_call}"
         self.parameters = {
             "name": self.name, "runs_folder": str(self.runs), "workspace": str(azure.folder / "workspace"),
-            "gpu_cluster": f"gpu-{azure.first_call}", "training_functions": ["linear", "extra_trees"], **overrides,
+            "gpu_cluster": f"gpu-{azure.first_call}", "azure_sdk": sdk, "training_functions": ["linear", "extra_trees"],
+            **overrides,
         }  # fmt: skip
 
     def start(self, *words, profile=True, **overrides):
@@ -111,7 +115,18 @@ class Reply(dict):
         raise AssertionError(f"no {name} in {json.dumps(self, indent=1)}")
 
 
-def call_backend(azure, operation, *assignments, **environment):
+def register_datastore_with_key(azure, name):
+    """Register a datastore as a user might do by hand: with the key of the storage account."""
+    section = {"accountName": names.STORAGE_ACCOUNT, "containerName": names.BLOBSTORE_CONTAINER}
+    credential = {"credentialType": "AccountKey", "credential": azure.cloud.blobs.key}
+    azure.store.datastores[name] = with_defaults(
+        {"name": name, "dataStoreType": "AzureBlob", "azureStorageSection": section | credential}
+    )
+
+
+def call_backend(azure, operation, *assignments, sdk="v2", **environment):
     """Run one operation of `clients.backend` in a process of its own, and return its reply."""
     workspace = [f"{name}={PROFILE[name]}" for name in ("subscription_id", "resource_group", "workspace_name")]
-    return Reply(azure.client("backend", operation, *workspace, *assignments, environment=environment))
+    return Reply(
+        azure.client("backend", operation, f"azure_sdk={sdk}", *workspace, *assignments, environment=environment)
+    )

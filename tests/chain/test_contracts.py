@@ -332,7 +332,7 @@ def test_every_bundled_use_case_is_valid(file):
     if file.stem == "base":
         assert load([]).values.keys() == SPECS.keys()
     elif file.stem in backends.available():  # a profile, laid over a use case
-        pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure"')
+        pytest.importorskip("azureml.core", reason='azureml-core is missing: make install GROUPS="azure azure-v1"')
         workspace = [f"subscription_id={'0' * 8}-1111-2222-3333-{'4' * 12}", "resource_group=rg", "workspace_name=mlw"]
         layers = load([file.with_name("flights.yaml"), file], workspace)
         assert contracts.resolve_parameters(layers, notebooks.read_all()).resource_group == "rg"

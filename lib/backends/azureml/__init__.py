@@ -7,11 +7,13 @@ exceptions of the SDKs into messages for data scientists.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lib import metrics
 from lib.automl import allowed_families, search_faults
+from lib.backends.azureml.seams import SERVERLESS
 from lib.backends.base import Check, Estimate, NotebookExecutor
 from lib.errors import DataError, ParameterError
 from lib.parameters.thresholds import parse_threshold
@@ -21,7 +23,17 @@ if TYPE_CHECKING:
     from lib.backends.azureml.backend import AzureBackend
     from lib.parameters import Parameters
 
-_REQUIRED_PACKAGES = ("azureml", "azure")
+# A module of each group of packages, by the value of azure_sdk, and the groups that `make install` installs.
+_REQUIRED_PACKAGES = {"v1": ("azure.ai.ml", "azureml.core"), "v2": ("azure.ai.ml", "azureml.mlflow")}
+PACKAGE_GROUPS = {"v1": "azure azure-v1", "v2": "azure"}
+# The model families that AutoML does not have, by the value of azure_sdk.
+_UNSUPPORTED_FAMILIES = {"v1": {"catboost"}, "v2": {"catboost", "neural_network"}}
+# https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-data-access?view=azureml-api-1
+KEYLESS_AUTOML_FAULT = (
+    "automl: Microsoft does not support AutoML of SDK version 1 on a data store without a key, such as those that "
+    "Millrace and infra/ register. Set azure_sdk: v2, which reads the data store as a managed identity; or, if you "
+    "registered the data store with an account key, set datastore_has_key: true."
+)
 _MAX_MIRROR_PERCENT = 50
 
 
@@ -30,7 +42,7 @@ def faults(parameters: Parameters) -> list[str]:
     from lib.backends.azureml import cost
 
     return [
-        *_package_faults(),
+        *_package_faults(parameters.azure_sdk),
         *_workspace_faults(parameters),
         *_data_faults(parameters),
         *_cluster_faults(parameters),
@@ -40,12 +52,30 @@ def faults(parameters: Parameters) -> list[str]:
     ]
 
 
-def _package_faults() -> list[str]:
-    """Return one sentence if packages of this backend are not installed; otherwise an empty list."""
-    missing = [name for name in _REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
+def _package_faults(sdk: str) -> list[str]:
+    """Return one sentence if packages that an SDK needs are not installed; otherwise an empty list."""
+    missing = [name for name in _REQUIRED_PACKAGES[sdk] if not _is_installed(name)]
     if not missing:
         return []
-    return [f'backend: the packages of azureml are not installed ({", ".join(missing)}): make install GROUPS="azure"']
+    if sdk == "v1" and sys.version_info >= (3, 12):
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return [
+            f"azure_sdk: the packages of v1 need Python 3.11, and this is Python {version}. Set azure_sdk: v2, or "
+            "install Millrace with Python 3.11: make clean, then make install PYTHON=python3.11 "
+            f'GROUPS="{PACKAGE_GROUPS[sdk]}"'
+        ]
+    return [
+        f"backend: packages of azureml are not installed ({', '.join(missing)}): "
+        f'make install GROUPS="{PACKAGE_GROUPS[sdk]}"'
+    ]
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether a module can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above the module is missing
+        return False
 
 
 def _workspace_faults(parameters: Parameters) -> list[str]:
@@ -72,11 +102,17 @@ def _data_faults(parameters: Parameters) -> list[str]:
 
 def _cluster_faults(parameters: Parameters) -> list[str]:
     """Return one sentence if there are stages for a cluster but no cluster."""
+    sentences = []
     if parameters.cluster_stages and not _has_cluster(parameters):
-        return [
+        sentences.append(
             "cluster_stages: both gpu_cluster and cpu_cluster are empty. Set one of them, or set cluster_stages to []."
-        ]
-    return []
+        )
+    sentences += [
+        f"{name}: serverless compute needs azure_sdk: v2. Set it, or name a cluster."
+        for name in ("gpu_cluster", "cpu_cluster")
+        if parameters[name] == SERVERLESS and parameters.azure_sdk == "v1"
+    ]
+    return sentences
 
 
 def _automl_faults(parameters: Parameters) -> list[str]:
@@ -91,8 +127,15 @@ def _automl_faults(parameters: Parameters) -> list[str]:
     if not _has_cluster(parameters):
         sentences.append("automl: the search needs a cluster, but gpu_cluster and cpu_cluster are empty. Set one.")
     sentences += search_faults(parameters)
-    if allowed_families(parameters) == ("catboost",):
-        sentences.append("allowed_models: AutoML on Azure does not support catboost. Allow another model family.")
+    unsupported = _UNSUPPORTED_FAMILIES[parameters.azure_sdk]
+    allowed = allowed_families(parameters)
+    if set(allowed) <= unsupported:
+        sentences.append(
+            f"allowed_models: AutoML on Azure (azure_sdk: {parameters.azure_sdk}) does not support "
+            f"{', '.join(allowed)}. Allow another model family."
+        )
+    if parameters.azure_sdk == "v1" and not parameters.datastore_has_key:
+        sentences.append(KEYLESS_AUTOML_FAULT)
     if not parse_threshold(parameters.threshold).is_default:
         sentences.append("threshold: models of AutoML on Azure predict the most probable class. Leave it at 0.5.")
     if parameters.max_latency_ms:

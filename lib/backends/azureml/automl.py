@@ -58,6 +58,8 @@ _ALGORITHMS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # A lower value is better only for those primary metrics of AutoML whose names end like this.
 _LOWER_IS_BETTER_SUFFIX = "_error"
+# Algorithms of SDK version 1 that version 2 does not have.
+_ONLY_V1 = ("TabnetClassifier", "TabnetRegressor")
 _STAGE = "train"  # AutoML runs on the cluster of the train stage
 
 
@@ -79,15 +81,17 @@ def automl_settings(parameters: Parameters) -> dict[str, Any]:
         "n_cross_validations": parameters.n_cross_validations or None,
         "validation_size": parameters.validation_fraction or None,
         "enable_voting_ensemble": parameters.ensemble,
-        "allowed_models": _algorithms(parameters.allowed_models, parameters.task) or None,
-        "blocked_models": _algorithms(parameters.blocked_models, parameters.task) or None,
+        "allowed_models": _algorithms(parameters, parameters.allowed_models) or None,
+        "blocked_models": _algorithms(parameters, parameters.blocked_models) or None,
     }
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _algorithms(families: Sequence[str], task: str) -> list[str]:
+def _algorithms(parameters: Parameters, families: Sequence[str]) -> list[str]:
     """Return AutoML's names of the algorithms in some model families."""
-    return [algorithm for family in families for algorithm in _ALGORITHMS.get(family, {}).get(_TASKS[task], ())]
+    task = _TASKS[parameters.task]
+    names = [algorithm for family in families for algorithm in _ALGORITHMS.get(family, {}).get(task, ())]
+    return [name for name in names if parameters.azure_sdk == "v1" or name not in _ONLY_V1]
 
 
 class AutoMLSearch:

@@ -16,7 +16,7 @@ from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
 from lib.backends.azureml.cost import Meter, estimate_cost
 from lib.backends.azureml.datasets import Datasets
-from lib.backends.azureml.datastore import DataStore
+from lib.backends.azureml.datastore import DataStore, check_automl_access
 from lib.backends.azureml.endpoint import ManagedEndpoint
 from lib.backends.azureml.endpoint_names import deployed_use_cases
 from lib.backends.azureml.error_translation import translate_errors
@@ -99,6 +99,8 @@ class AzureBackend:
             ),
             Check("environment", f"{job_environment.name}, version {job_environment.version}"),
         ]
+        if self._parameters.automl and self.connection.sdk_version == "v1":
+            checks.append(check_automl_access(self._datastore, store.name))
         return checks + [self._clusters.check(name, self._datastore.is_keyless) for name in self._clusters.names()]
 
     def describe_table(self, uri: str, encoding: str = "") -> str:

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from lib.backends.azureml.error_translation import retry, translate_errors
-from lib.backends.azureml.seams import ClusterDetails
+from lib.backends.azureml.seams import SERVERLESS, ClusterDetails
 from lib.backends.base import Check
 from lib.errors import StageError
 from lib.invocation import command
@@ -47,7 +47,20 @@ class Clusters:
         return sorted({self.name_for(stage) for stage in self._parameters.cluster_stages})
 
     def find(self, name: str) -> ClusterDetails | None:
-        """Return the cluster of this name; None if it does not exist."""
+        """Return the cluster of this name; None if it does not exist.
+
+        The name ``serverless`` stands for machines of Azure ML itself, of the size and priority that the parameters
+        name.
+        """
+        if name == SERVERLESS:
+            parameters = self._parameters
+            return ClusterDetails(
+                SERVERLESS,
+                parameters.gpu_vm_size,
+                _is_spot(parameters),
+                parameters.max_nodes,
+                has_identity=bool(parameters.managed_identity),
+            )
         with translate_errors(f"find the cluster {name}"):
             return self._connection.sdk("clusters").find(self._connection.workspace, name)
 
@@ -84,8 +97,8 @@ class Clusters:
         lacks_identity = needs_identity and not cluster.has_identity
         if lacks_identity:
             remarks.append(
-                "the cluster has no managed identity, so its jobs cannot access the storage. Set managed_identity, "
-                "delete the cluster, and run setup, which creates it again"
+                "its machines have no managed identity, so their jobs cannot access the storage. Set managed_identity"
+                + ("" if name == SERVERLESS else ", delete the cluster, and run setup, which creates it again")
             )
         return Check("cluster", "; ".join([description, *remarks]), ok=not lacks_identity)
 
@@ -119,6 +132,8 @@ class Clusters:
 
     def allocation_errors(self, name: str) -> str:
         """Return Azure's error messages if a cluster cannot allocate any machine; otherwise an empty string."""
+        if name == SERVERLESS:
+            return ""
         clusters, workspace = self._connection.sdk("clusters"), self._connection.workspace
         return retry(lambda: clusters.allocation_errors(workspace, name), f"read the state of the cluster {name}")
 

@@ -76,7 +76,7 @@ class Connection:
     Parameters
     ----------
     parameters : Parameters
-        ``subscription_id``, ``resource_group``, ``workspace_name`` and ``tenant_id``.
+        ``azure_sdk``, ``subscription_id``, ``resource_group``, ``workspace_name`` and ``tenant_id``.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Connection:
     """
 
     def __init__(self, parameters: Parameters):
-        self.sdk_version = "v1"
+        self.sdk_version: str = parameters.azure_sdk
         self.workspace_names = workspace_names(parameters)
         with translate_errors("log in to Azure"):
             self.login = log_in(parameters.get("tenant_id") or "")
@@ -94,7 +94,7 @@ class Connection:
             self.workspace: Workspace = self.sdk("workspace").open_workspace(self.workspace_names, self.login)
 
     def sdk(self, module: str) -> ModuleType:
-        """Return a module of the SDK in use; see `seams.MODULES`."""
+        """Return a module of the SDK that ``azure_sdk`` chooses; see `seams.MODULES`."""
         return load_module(self.sdk_version, module)
 
     @property

@@ -9,9 +9,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.backends.azureml import KEYLESS_AUTOML_FAULT
 from lib.backends.azureml.error_translation import is_not_found, retry, translate_errors
 from lib.backends.azureml.lease import lease
 from lib.backends.azureml.seams import StoreDetails
+from lib.backends.base import Check
 from lib.errors import DataError
 from lib.paths import resolve, resolve_existing
 
@@ -176,6 +178,13 @@ class DataStore:
                 "azureml:<dataset>:<version>."
             )
         return match["path"]
+
+
+def check_automl_access(datastore: DataStore, name: str) -> Check:
+    """Check that a datastore has a key, without which AutoML of SDK version 1 cannot read its tables."""
+    if datastore.is_keyless:
+        return Check("AutoML", f"{name}: has no key. {KEYLESS_AUTOML_FAULT}", ok=False)
+    return Check("AutoML", f"{name}: has a key, as AutoML of SDK version 1 needs")
 
 
 def _last_segment(resource_id: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lib.backends.azureml import cost, machine_checks
 from lib.backends.azureml.compute import Clusters
 from lib.backends.azureml.connection import Connection
-from lib.backends.azureml.datastore import DataStore
+from lib.backends.azureml.datastore import DataStore, check_automl_access
 from lib.backends.azureml.endpoint_names import endpoint_name
 from lib.backends.azureml.error_translation import translate_errors
 from lib.backends.base import Check
@@ -40,7 +40,7 @@ def diagnose(parameters: Parameters) -> list[Check]:
     """Run all checks, and return a result for each; a failed check does not prevent later ones."""
     workspace = _WorkspaceChecks(parameters)
     checks: dict[str, Callable[[], Check | Iterable[Check]]] = {
-        "packages": machine_checks.check_packages,
+        "packages": functools.partial(machine_checks.check_packages, parameters.azure_sdk),
         "Python": machine_checks.check_python,
         "clock": machine_checks.check_clock,
         "login": workspace.check_login,
@@ -165,22 +165,9 @@ class _WorkspaceChecks:
         return Check("data store", f"{container} {content}, and this identity may list them")
 
     def check_automl(self) -> Iterable[Check]:
-        """If AutoML is to run, compare the access to the data store with what AutoML of SDK version 1 supports.
-
-        https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-data-access?view=azureml-api-1
-        """
-        if not self._parameters.automl:
-            return
-        name = self._parameters.datastore
-        if self._datastore.is_keyless:
-            yield Check(
-                "AutoML",
-                f"{name}: has no key, and Microsoft does not support AutoML of SDK version 1 on such a data store. Set "
-                "automl to false and name training_functions, or run AutoML on this machine (backend: local).",
-                ok=False,
-            )
-        else:
-            yield Check("AutoML", f"{name}: has a key, as AutoML of SDK version 1 needs")
+        """If AutoML of SDK version 1 is to run, check that the data store has a key; see `AzureBackend.prepare`."""
+        if self._parameters.automl and self._parameters.azure_sdk == "v1":
+            yield check_automl_access(self._datastore, self._parameters.datastore)
 
     def check_clusters(self) -> Iterable[Check]:
         """Compare the clusters with the parameters."""

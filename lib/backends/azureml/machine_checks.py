@@ -8,28 +8,23 @@ import re
 import sys
 import time
 
-from lib.backends.azureml import environment
+from lib.backends.azureml import PACKAGE_GROUPS, environment
 from lib.backends.base import Check
 from lib.paths import ROOT
 
-_PACKAGES = (
-    "azureml-core",
-    "azureml-train-automl-client",
-    "azureml-mlflow",
-    "azureml-dataset-runtime",
-    "azure-ai-ml",
-    "mlflow",
-)
+# The packages that each value of azure_sdk needs.
+_PACKAGES: dict[str, tuple[str, ...]] = {"v2": ("azure-ai-ml", "azureml-mlflow", "mlflow")}
+_PACKAGES["v1"] = (*_PACKAGES["v2"], "azureml-core", "azureml-train-automl-client", "azureml-dataset-runtime")
 _CLOCK_URL = "https://management.azure.com/metadata/endpoints?api-version=2019-05-01"
 _MAX_CLOCK_SKEW_SECONDS = 240  # Azure rejects tokens at a skew of five minutes
 _TIMEOUT_SECONDS = 20
 
 
-def check_packages() -> Check:
-    """Check that the packages for Azure are installed, in the versions of ``requirements.lock``."""
+def check_packages(sdk: str) -> Check:
+    """Check that the packages for `azure_sdk` are installed, in the versions of ``requirements.lock``."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     problems = []
-    for name in _PACKAGES:
+    for name in _PACKAGES[sdk]:
         pinned = set(re.findall(rf"^{name}==([^\s;\\]+)", lock, re.MULTILINE))
         try:
             installed = importlib.metadata.version(name)
@@ -39,8 +34,8 @@ def check_packages() -> Check:
         if pinned and installed not in pinned:
             problems.append(f"{name} is {installed} instead of {', '.join(sorted(pinned))}")
     if problems:
-        return Check("packages", f'{", ".join(problems)}: make install GROUPS="azure"', ok=False)
-    return Check("packages", f"{len(_PACKAGES)} checked, all as locked")
+        return Check("packages", f'{", ".join(problems)}: make install GROUPS="{PACKAGE_GROUPS[sdk]}"', ok=False)
+    return Check("packages", f"{len(_PACKAGES[sdk])} checked, all as locked")
 
 
 def check_python() -> Check:

@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Protocol
 
 VERSIONS = ("v1", "v2")
+# The name of a cluster that is none: machines of Azure ML itself, which SDK version 2 offers.
+SERVERLESS = "serverless"
 MODULES = ("automl", "clusters", "environments", "jobs", "stores", "tables", "workspace")
 
 
@@ -28,8 +30,8 @@ def load_module(version: str, module: str) -> ModuleType:
 
     Examples
     --------
-    >>> load_module("v1", "tables").__name__
-    'lib.backends.azureml.v1.tables'
+    >>> load_module("v2", "tables").__name__
+    'lib.backends.azureml.v2.tables'
     """
     return importlib.import_module(f"lib.backends.azureml.{version}.{module}")
 

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from . import mltable
 from .jobs import JobFailed, environment, prepare_image, take_node
 from .processes import Process
 from .store import Run, milliseconds
@@ -14,16 +15,18 @@ POLL_SECONDS = 0.5
 LOWER_IS_BETTER = ("log_loss", "error")
 
 
-def execute(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Execute an AutoML run to its end."""
-    cluster = azure.store.computes[run.dto["target"]]
+def execute(
+    azure, run: Run, definition: dict[str, Any], settings: dict[str, Any], table: mltable.Source | None = None
+) -> None:
+    """Execute an AutoML run to its end. `table` is the training data of SDK version 2."""
+    cluster = azure.store.cluster(run.dto["target"])
     try:
         prepare_image(azure, run, {})
         azure.tracking.set_status(run, "Queued")
         if take_node(azure, cluster, run):
             try:
                 azure.tracking.set_status(run, "Running")
-                train(azure, run, definition, settings)
+                train(azure, run, definition, settings, table)
             finally:
                 cluster.release_node(run)
         azure.tracking.set_status(run, "Canceled" if run.cancelled.is_set() else "Completed")
@@ -34,9 +37,14 @@ def execute(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any
         azure.tracking.set_status(run, "Failed", {"code": "LoopbackError", "message": traceback.format_exc()})
 
 
-def train(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any]) -> None:
+def train(azure, run: Run, definition: dict[str, Any], settings: dict[str, Any], table: mltable.Source | None) -> None:
     folder = azure.folder / "jobs" / run.id
     folder.mkdir(parents=True)
+    if table:
+        try:
+            settings = settings | {"training_files": table.download(azure, folder / "data")}
+        except mltable.TableNotReadable as error:
+            raise JobFailed("UserError", str(error)) from None
     (folder / "settings.json").write_text(json.dumps(settings))
     command = [str(azure.python), "-m", "loopback_automl.training", "settings.json"]
     run.process = Process(command, folder / "log.txt", folder, environment(azure, run, definition, folder))

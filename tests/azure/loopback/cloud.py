@@ -43,6 +43,7 @@ class LoopbackAzure:
         self.failures: list[str] = []
         self.identity_secrets: set[str] = set()
         self.store.datastores[datastore.DEFAULT] = datastore.default_datastore(self.blobs.key)
+        self.store.datastores[datastore.ARTIFACTS] = datastore.artifact_datastore(self.blobs.key)
         self.store.environments[environment.CURATED] = environment.curated()
         self.authority, context = certificates.make(self.folder)
         self.proxy = Proxy(self, context)

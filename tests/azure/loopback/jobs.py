@@ -28,7 +28,7 @@ class JobFailed(Exception):
 def execute(azure, run: Run, requested: dict[str, Any]) -> None:
     """Execute a submitted run to its end."""
     definition = requested["Configuration"]
-    cluster = azure.store.computes[definition["target"]]
+    cluster = azure.store.cluster(definition["target"])
     try:
         prepare_image(azure, run, definition)
         attempts = 0
@@ -42,7 +42,7 @@ def execute(azure, run: Run, requested: dict[str, Any]) -> None:
             attempts += 1
             try:
                 folder = azure.folder / "jobs" / f"{run.id}-{attempts}"
-                unpack(azure, requested["SnapshotId"], folder)
+                unpack(azure, requested, folder)
                 azure.tracking.set_status(run, "Running")
                 preempted = run_process(azure, run, definition, folder)
             finally:
@@ -89,10 +89,27 @@ def take_node(azure, cluster, run: Run) -> bool:
     return cluster.take_node(run)
 
 
-def unpack(azure, snapshot: str, folder: Path) -> None:
+def unpack(azure, requested: dict[str, Any], folder: Path) -> None:
+    """Download the code of a job: a snapshot of SDK version 1, or a registered code of version 2."""
+    if "CodeId" in requested:
+        download_code(azure, requested["CodeId"], folder)
+        return
+    snapshot = requested["SnapshotId"]
     for path, address in snapshot_files(azure, snapshot).items():
         container, _, name = unquote(urlsplit(address).path)[1:].partition("/")
         file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(azure.blobs.get(container, name))
+
+
+def download_code(azure, identifier: str, folder: Path) -> None:
+    match = re.search(r"/codes/([^/]+)/versions/([^/]+)$", identifier)
+    code = azure.store.codes.get(match[1], {}).get(match[2]) if match else None
+    if code is None:
+        raise JobFailed("UserError", f"Code {identifier} not found.")
+    container, _, prefix = unquote(urlsplit(code["properties"]["codeUri"]).path)[1:].partition("/")
+    for name in azure.blobs.list(container, prefix):
+        file = folder / name.removeprefix(prefix).lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(azure.blobs.get(container, name))
 
@@ -168,7 +185,7 @@ def environment(azure, run: Run, definition: dict[str, Any], folder: Path) -> di
         "MLFLOW_TRACKING_URI": names.MLFLOW_URI, "MLFLOW_TRACKING_TOKEN": token, "MLFLOW_RUN_ID": run.id,
         "MLFLOW_EXPERIMENT_ID": experiment["experimentId"], "MLFLOW_EXPERIMENT_NAME": run.experiment,
     }  # fmt: skip
-    identity = azure.store.computes[run.dto["target"]].body.get("identity")
+    identity = azure.store.cluster(run.dto["target"]).body.get("identity")
     if identity:  # the identity endpoint is on the node itself, so it is reached without the proxy
         secret = uuid.uuid4().hex
         azure.identity_secrets.add(secret)

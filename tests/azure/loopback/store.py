@@ -104,6 +104,9 @@ class Store:
         self.runs: dict[str, Run] = {}
         self.artifacts: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}  # by origin and container, then path
         self.snapshots: dict[str, dict[str, Any]] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}  # as SDK version 2 requested them
+        self.data: dict[str, dict[str, dict[str, Any]]] = {}  # data assets and their versions
+        self.serverless: dict[str, Cluster] = {}  # the machines of each job without a cluster
         self.environments: dict[str, dict[str, dict[str, Any]]] = {}
         self.computes: dict[str, Cluster] = {}
         self.assets: dict[str, dict[str, Any]] = {}
@@ -124,6 +127,10 @@ class Store:
         if result is None:
             raise not_found(f"Experiment {name_or_id} not found in the workspace.")
         return result
+
+    def cluster(self, target: str) -> "Cluster":
+        """Return the cluster, or the serverless machines, that a job runs on."""
+        return self.serverless.get(target) or self.computes[target]
 
     def run(self, run_id: str) -> Run:
         if run_id not in self.runs:

@@ -59,7 +59,7 @@ def test_unsupported_types_are_converted():
 
 
 def test_only_types_with_an_exact_counterpart_are_declared():
-    pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
+    pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure azure-v1"')
     schema = pa.schema(
         {
             "whole": pa.int64(),
@@ -77,7 +77,7 @@ def test_only_types_with_an_exact_counterpart_are_declared():
 
 
 def test_a_dataset_that_another_run_registers_during_the_lookup_is_found(monkeypatch):
-    pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
+    pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure azure-v1"')
     from azureml.core import Dataset
     from azureml.exceptions import UserErrorException
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from sklearn.linear_model import LogisticRegression
 
-pytest.importorskip("azureml.core", reason='needs make install GROUPS="azure"')
+pytest.importorskip("azure.ai.ml", reason='needs make install GROUPS="azure"')
 
 from lib import metrics
 from lib.backends import model_files

@@ -7,6 +7,7 @@ import yaml
 
 from lib import metrics
 from lib.automl import FAMILIES
+from lib.backends import azureml
 from lib.backends.azureml import automl, doctor, endpoint_names, environment, registry
 from lib.errors import ParameterError
 from lib.parameters import Parameters, load
@@ -36,7 +37,7 @@ class TestAutoML:
 
     @pytest.mark.parametrize("task", ["binary", "regression"])
     def test_automl_supports_every_family_except_catboost(self, task):
-        pytest.importorskip("azureml.train.automl", reason='needs make install GROUPS="azure"')
+        pytest.importorskip("azureml.train.automl", reason='needs make install GROUPS="azure azure-v1"')
         from azureml.train.automl.constants import SupportedModels
 
         known = vars(SupportedModels.Classification if task == "binary" else SupportedModels.Regression).values()
@@ -46,6 +47,29 @@ class TestAutoML:
             assert set(settings.get("allowed_models", [])) <= set(known) and ("allowed_models" in settings) != (
                 family == "catboost"
             )
+
+    def test_version_2_has_no_neural_networks(self):
+        changes = {"allowed_models": ["lightgbm", "neural_network"], "automl": True}
+        settings = {sdk: automl.automl_settings(parameters(azure_sdk=sdk, **changes)) for sdk in ("v1", "v2")}
+        assert settings["v1"]["allowed_models"] == ["LightGBM", "TabnetClassifier"]
+        assert settings["v2"]["allowed_models"] == ["LightGBM"]
+        only = parameters(azure_sdk="v2", automl=True, allowed_models=["neural_network"])
+        assert any("does not support neural_network" in fault for fault in azureml.faults(only))
+
+    @pytest.mark.parametrize(
+        ("changes", "is_refused"),
+        [
+            ({"azure_sdk": "v1"}, True),
+            ({"azure_sdk": "v1", "datastore_has_key": True}, False),
+            ({"azure_sdk": "v1", "automl": False}, False),
+            ({"azure_sdk": "v2"}, False),
+        ],
+    )
+    def test_automl_of_version_1_needs_a_key(self, changes, is_refused):
+        faults = azureml.faults(parameters(**{"automl": True, **changes}))
+        refusals = [fault for fault in faults if fault.startswith("automl: Microsoft does not support")]
+        assert bool(refusals) is is_refused
+        assert not refusals or "Set azure_sdk: v2" in refusals[0]
 
     def test_empty_parameters_are_omitted(self):
         optional = {"n_cross_validations", "validation_size", "allowed_models", "blocked_models"}
@@ -60,6 +84,13 @@ class TestAutoML:
                     automl.automl_settings(chosen)
             else:
                 assert automl.automl_settings(chosen)["primary_metric"] == metric.automl_name
+
+
+@pytest.mark.parametrize(("sdk", "is_refused"), [("v1", True), ("v2", False)])
+def test_serverless_compute_needs_version_2(sdk, is_refused):
+    faults = azureml.faults(parameters(azure_sdk=sdk, gpu_cluster="serverless", cpu_cluster="serverless"))
+    refusals = [fault.partition(":")[0] for fault in faults if "serverless compute needs azure_sdk: v2" in fault]
+    assert refusals == (["gpu_cluster", "cpu_cluster"] if is_refused else [])
 
 
 class TestEnvironment:

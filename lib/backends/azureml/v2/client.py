@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 def make_client(names: Mapping[str, str], login: Login) -> MLClient:
     """Return a client of SDK version 2 for a workspace."""
+    # The SDK warns about classes of its own that are experimental.
+    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
     from azure.ai.ml import MLClient
 
     return MLClient(

@@ -7,6 +7,7 @@ from . import (
     artifact,
     compute,
     content,
+    data_assets,
     dataset,
     datastore,
     discovery,
@@ -14,6 +15,7 @@ from . import (
     execution,
     history,
     jasmine,
+    jobs,
     managed_identity,
     metric,
     mlflow,
@@ -28,9 +30,9 @@ from . import (
 )
 
 SERVICES = (
-    aad, arm, artifact, compute, content, dataset, datastore, discovery, environment, execution, history, jasmine,
-    managed_identity, metric, mlflow, model_management, online_endpoints, operations, scoring, storage, subscription,
-    telemetry, versions,
+    aad, arm, artifact, compute, content, data_assets, dataset, datastore, discovery, environment, execution, history,
+    jasmine, jobs, managed_identity, metric, mlflow, model_management, online_endpoints, operations, scoring, storage,
+    subscription, telemetry, versions,
 )  # fmt: skip
 
 

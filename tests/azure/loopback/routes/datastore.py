@@ -8,7 +8,7 @@ from ..routing import Routes
 
 routes = Routes(names.API_HOST)
 arm = Routes(names.ARM_HOST)
-DEFAULT = "workspaceblobstore"
+DEFAULT, ARTIFACTS = "workspaceblobstore", "workspaceartifactstore"
 BASE = "/datastore/v1.0{WS}"
 
 
@@ -16,6 +16,15 @@ def default_datastore(key: str) -> dict[str, Any]:
     section = {"accountName": names.STORAGE_ACCOUNT, "containerName": names.BLOBSTORE_CONTAINER}
     return with_defaults({
         "name": DEFAULT, "dataStoreType": "AzureBlob",
+        "azureStorageSection": section | {"credentialType": "AccountKey", "credential": key},
+    })  # fmt: skip
+
+
+def artifact_datastore(key: str) -> dict[str, Any]:
+    """Return the datastore with the files of all runs."""
+    section = {"accountName": names.STORAGE_ACCOUNT, "containerName": names.ARTIFACT_CONTAINER}
+    return with_defaults({
+        "name": ARTIFACTS, "dataStoreType": "AzureBlob",
         "azureStorageSection": section | {"credentialType": "AccountKey", "credential": key},
     })  # fmt: skip
 
@@ -108,9 +117,24 @@ def get_resource(azure, call: Call, name: str) -> Reply:
     return reply(resource(datastore_of(azure, name)))
 
 
+@arm.on("PUT", "{WS}/datastores/{name}")
+def put_resource(azure, call: Call, name: str) -> Reply:
+    requested = call.json["properties"]
+    section = {key: requested.get(key) for key in ("accountName", "containerName", "endpoint", "protocol")}
+    kind = (requested.get("credentials") or {}).get("credentialsType") or "None"
+    if kind != "None":
+        raise ErrorReply(400, "UserError", f"the loopback Azure registers no datastore with credentials of {kind}")
+    azure.store.datastores[name] = with_defaults({
+        "name": name, "dataStoreType": requested["datastoreType"], "azureStorageSection": section,
+    })  # fmt: skip
+    return reply(resource(azure.store.datastores[name]), 201)
+
+
 @arm.on("POST", "{WS}/datastores/{name}/listSecrets")
 def secrets(azure, call: Call, name: str) -> Reply:
     section = datastore_of(azure, name)["azureStorageSection"]
     if section.get("credentialType") == "Sas":
         return reply({"secretsType": "Sas", "sasToken": section["credential"]})
+    if not section.get("credential"):
+        raise ErrorReply(400, "UserError", f"The datastore {name} has no secrets.")
     return reply({"secretsType": "AccountKey", "key": section["credential"]})

@@ -82,8 +82,8 @@ def update_many(azure, call: Call, experiment: str) -> Reply:
     return reply({"runs": changed, "errors": {}})
 
 
-@routes.on("GET", *below(RUN, "/details"))
-def details(azure, call: Call, experiment: str, run_id: str) -> Reply:
+@routes.on("GET", BASE + "/runs/{run_id}/details", *below(RUN, "/details"))
+def details(azure, call: Call, run_id: str, experiment: str = "") -> Reply:
     run = azure.store.run(run_id)
     logs = [path for path in azure.artifacts(run) if re.match("user_logs/|system_logs/|logs/|azureml-logs/", path)]
     same = ("runId", "target", "status", "startTimeUtc", "endTimeUtc", "error", "tags", "properties", "runDefinition")

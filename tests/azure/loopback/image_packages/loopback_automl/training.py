@@ -12,8 +12,8 @@ from pathlib import Path
 
 import mlflow.sklearn
 import numpy as np
+import pandas as pd
 import yaml
-from azureml.core import Dataset, Run
 from mlflow.models import infer_signature
 from sklearn import metrics
 from sklearn.ensemble import (
@@ -49,13 +49,15 @@ CANDIDATES = {
 
 def main() -> None:
     settings = json.loads(Path(sys.argv[1]).read_text())
-    workspace = Run.get_context().experiment.workspace
-    frame = Dataset.get_by_id(workspace, settings["training_data"]).to_pandas_dataframe()
+    if settings.get("training_files"):  # SDK version 2
+        frame = pd.concat(map(pd.read_parquet, settings["training_files"]))
+    else:
+        frame = read_dataset(settings["training_data"])
     label = settings["label_column_name"]
     frame = frame[frame[label].notna()]
     rows, target = frame.drop(columns=label), frame[label]
     if settings.get("validation_data"):
-        validation = Dataset.get_by_id(workspace, settings["validation_data"]).to_pandas_dataframe()
+        validation = read_dataset(settings["validation_data"])
         parts = rows, validation.drop(columns=label), target, validation[label]
     else:
         stratify = target if settings["task_type"] == "classification" else None
@@ -76,6 +78,13 @@ def main() -> None:
         (folder / "result.tmp").write_text(json.dumps(result))
         (folder / "result.tmp").rename(folder / "result.json")
         print(f"{algorithm}: {scores}", flush=True)
+
+
+def read_dataset(identifier: str) -> pd.DataFrame:
+    """Read a dataset of SDK version 1."""
+    from azureml.core import Dataset, Run
+
+    return Dataset.get_by_id(Run.get_context().experiment.workspace, identifier).to_pandas_dataframe()
 
 
 def classification(model, rows, target) -> dict[str, float]:
