@@ -10,7 +10,7 @@ import stat
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 # A layer's media type in the OCI image specification.
 MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -95,7 +95,7 @@ class LayerContents:
             compressed = _HashingWriter(file)
             with gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, compressed, mtime=0) as stream:
                 plain = _HashingWriter(stream)
-                with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+                with tarfile.open(fileobj=cast(IO[bytes], plain), mode="w|", format=tarfile.PAX_FORMAT) as archive:
                     for _, (info, content) in sorted(self._entries.items()):
                         _add_to_archive(archive, info, content)
         return Blob(path, compressed.digest(), MEDIA_TYPE, plain.digest())

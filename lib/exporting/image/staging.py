@@ -13,8 +13,10 @@ from pathlib import Path
 from lib.errors import StageError
 
 # Parts of the standard library that a server does not need.
-_LEFT_OUT = ("__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo")
-_LEFT_OUT += ("ensurepip", "lib2to3", "config-*", "*.a", "_tkinter*")
+_LEFT_OUT = tuple(
+    "__pycache__ site-packages dist-packages test tests idlelib tkinter turtledemo ensurepip lib2to3 config-* *.a "
+    "_tkinter*".split()
+)
 _ERROR_LINES = 10
 
 
