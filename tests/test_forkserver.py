@@ -1,6 +1,7 @@
 """The fork server: children, their exit codes, and the end of all when the parent closes the channel."""
 
 import os
+import resource
 import signal
 import sys
 from types import SimpleNamespace
@@ -62,6 +63,32 @@ def test_server_announces_its_facts(start, tmp_path):
     assert ready.can_fork and ready.facts["arguments"] == ["forks"]
     assert ready.facts["path"][0] == str(tmp_path)
     assert not any(entry.rstrip("/").endswith("/lib") for entry in ready.facts["path"])
+
+
+@pytest.fixture
+def many_descriptors():
+    """Keep more descriptors open than `select` can watch, as a router with thousands of connections does."""
+    count = 1100
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard_limit != resource.RLIM_INFINITY and hard_limit < count + 100:
+        pytest.skip("this user may not open so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft_limit, count + 100), hard_limit))
+    descriptors = [os.open(os.devnull, os.O_RDONLY) for _ in range(count)]
+    yield
+    for descriptor in descriptors:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit, hard_limit))
+
+
+def test_server_of_a_process_with_many_connections(start, many_descriptors):
+    """Descriptors above 1023 neither end the server nor hide the end of a child."""
+    server = start()
+    assert server.wait_until_ready().can_fork
+    process = ForkedProcess(server)
+    assert process.poll() is None
+    process.connection.sendall(b"3")
+    assert process.wait(60) == 3
+    process.close()
 
 
 @pytest.mark.parametrize(("order", "code"), [("", 0), ("3", 3), ("raise", 1)])

@@ -1,4 +1,4 @@
-"""The action ``endpoint export``: a folder that serves a version elsewhere."""
+"""The action ``endpoint export``: a folder, and a container image, that serve a version elsewhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def export_endpoint(options: argparse.Namespace, backend: Backend, parameters: Parameters, name: str) -> None:
-    """Write the folder that ``--to`` names, and print what to do with it.
+    """Write the folder that ``--to`` names and the image that ``--image`` names, and print what to do with them.
 
     Parameters
     ----------
     options : argparse.Namespace
-        ``to``, and ``version``: the version to export, by default the one in production.
+        ``to``; ``image`` and ``base``; and ``version``: the version to export, by default the one in production.
     backend : Backend
     parameters : Parameters
         Settings of the endpoint.
@@ -30,7 +30,7 @@ def export_endpoint(options: argparse.Namespace, backend: Backend, parameters: P
     Raises
     ------
     ParameterError
-        If ``--to`` is missing.
+        If ``--to`` is missing, or ``--base`` is given without ``--image``.
     GateError, NameNotFound
         If no version is in production, or there is no such version.
     """
@@ -39,11 +39,17 @@ def export_endpoint(options: argparse.Namespace, backend: Backend, parameters: P
     from lib.backends.local.endpoint import list_logged_columns
     from lib.commands._batch_model import choose_registered_version
     from lib.exporting.folder import check_target, write_folder
+    from lib.exporting.image.build import build_image, check_image
     from lib.serving.exported import Export
     from lib.stages.deploy import describe_version
 
     target = resolve(options.to)
     check_target(target)
+    image, base = (resolve(path) if path else None for path in (options.image, options.base))
+    if image is not None:
+        check_image(image, base)
+    elif base is not None:
+        raise ParameterError("--base: an image to put the endpoint on needs --image, the file to write.")
     version = choose_registered_version(backend, name, options.version)
     folder = backend.tracking.model_folder(version.source, version.sha256)
     export = Export(
@@ -63,3 +69,7 @@ def export_endpoint(options: argparse.Namespace, backend: Backend, parameters: P
     write_folder(target, folder, export)
     readme = format_path(target / "README.md")
     print(f"Version {version.version} of {name} is in {display_path(target)}. {readme} says how to serve it.")
+    if image is not None:
+        digest = build_image(target, image, base)
+        size_megabytes = image.stat().st_size / 1e6
+        print(f"Its container image is in {display_path(image)}: {size_megabytes:.0f} MB, {digest}")

@@ -21,7 +21,7 @@ _ACTIONS = {
     "logs": "print the last lines of the log",
     "key": "print the key; with --renew, replace it first",
     "traffic": "send --percent of the requests to the new version, and a copy of --mirror percent of the other ones",
-    "export": "write a folder that serves a version elsewhere",
+    "export": "write a folder, and with --image a container image, that serve a version elsewhere",
     "rollback": "send all requests to the previous version again",
 }
 
@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--renew", choices=("primary", "secondary"), help="key to replace; the other one stays valid")
     parser.add_argument("--to", metavar="DIR", help="folder that export writes; it must not exist, or be empty")
+    parser.add_argument("--image", metavar="FILE.tar", help="container image that export writes, too")
+    parser.add_argument("--base", metavar="IMAGE", help="image with Python, as an OCI archive or folder, for --image")
     parser.add_argument("--version", help="version to export (default: the one in production)")
     _arguments.add_parameter_options(parser)
 

@@ -62,13 +62,27 @@ def execute(options: argparse.Namespace) -> int:
     outputs = _execute_notebook(folder, options, parameters)
     page = _write_page(folder / NOTEBOOK)
     result = make_result(parameters.name, outputs, page)
-    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(result, indent=1) + "\n"
+    (folder / RESULT).write_text(text, encoding="utf-8")
+    if not options.data:  # the rows were the endpoint's requests
+        _tell_endpoint(parameters, text)
     print(outputs["verdict"])
     print(f"Page: {display_path(page)}")
     if options.since_promotion:
         print(describe_promise(result))
     notification.send_message(parameters.notify, make_message(result), DEFAULT_EVENTS)
     return _answer(result, options, parameters) or EXIT_CODES[outputs["state"]]
+
+
+def _tell_endpoint(parameters: Parameters, verdict: str) -> None:
+    """Write the verdict into the folder of a local endpoint, whose metrics include it."""
+    from lib.serving.server.metrics.drift import VERDICT_FILE
+
+    request_log = backends.connect(parameters).request_log(parameters.name)
+    if request_log is not None and request_log.parent.is_dir():
+        unfinished = request_log.parent / f"{VERDICT_FILE}.new"
+        unfinished.write_text(verdict, encoding="utf-8")
+        unfinished.replace(request_log.parent / VERDICT_FILE)
 
 
 def _answer(result: Mapping[str, Any], options: argparse.Namespace, parameters: Parameters) -> int:

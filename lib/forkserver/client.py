@@ -222,7 +222,11 @@ class ForkedProcess:
         bool
             False after the timeout, or if the pipe is closed.
         """
-        return self._status_pipe >= 0 and bool(select.select([self._status_pipe], [], [], timeout_seconds)[0])
+        if self._status_pipe < 0:
+            return False
+        poll = select.poll()  # `select.select` takes no descriptor above 1023
+        poll.register(self._status_pipe, select.POLLIN)
+        return bool(poll.poll(None if timeout_seconds is None else 1000 * timeout_seconds))
 
     def send_signal(self, signum: int) -> None:
         """Send a signal. SIGKILL also reaches the processes that the child started, which are in its process group."""

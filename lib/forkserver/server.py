@@ -272,8 +272,10 @@ def main() -> None:
     descriptor, options_json, module, *arguments = sys.argv[1:]
     options = Options(**json.loads(options_json))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client
-    channel = socket.socket(fileno=int(descriptor))
-    channel.set_inheritable(False)  # programs that the module starts must not hold it open
+    # A copy has the lowest free number, since `select` takes none above 1023. It is not inheritable: programs that the
+    # module starts must not hold the channel open.
+    channel = socket.socket(fileno=os.dup(int(descriptor)))
+    os.close(int(descriptor))
     if options.ends_children:
         os.setpgid(0, 0)
         _set_parent_death_signal(signal.SIGKILL)

@@ -9,14 +9,18 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import math
 import os
 import secrets
+import time
 from pathlib import Path
 
 from filelock import FileLock
 
 log = logging.getLogger(__name__)
 NAMES = ("primary", "secondary")
+# A running endpoint refuses a replaced key after this time at the latest.
+CHECK_SECONDS = 0.1
 _LOCK_SECONDS = 30
 
 
@@ -53,7 +57,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def renew(path: Path, name: str) -> dict[str, str]:
-    """Replace one of the two keys, and return both. A running endpoint refuses the replaced key at once.
+    """Replace one of the two keys, and return both. A running endpoint refuses the replaced key within `CHECK_SECONDS`.
 
     Renewals in several processes are made one after the other, so that none brings back a key that another replaced.
     """
@@ -90,10 +94,15 @@ class KeyFile:
     ----------
     path : Path
         File of the keys. While it cannot be read, no key is accepted.
+    check_seconds : float
+        For how long a replaced key may still be accepted, so that the file need not be looked at for each request.
+        A new key is accepted at once.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, check_seconds: float = 0):
         self.path = path
+        self._check_seconds = check_seconds
+        self._checked_at = -math.inf
         self._file_state: tuple[int, ...] | None = None
         self._keys: tuple[bytes, ...] = ()
         self._trouble = ""
@@ -102,11 +111,14 @@ class KeyFile:
         """Return whether the header ``Authorization`` holds one of the keys as a bearer token."""
         scheme, _, token = (authorization or "").partition(" ")
         given = token.strip().encode()
-        # Always compare both keys, each in constant time, so that response times reveal nothing.
-        matches = [hmac.compare_digest(given, key) for key in self._current()]
-        return scheme.lower() == "bearer" and any(matches)
+        if scheme.lower() != "bearer":
+            return False
+        is_checked = time.monotonic() < self._checked_at + self._check_seconds
+        return (is_checked and _is_one_of(given, self._keys)) or _is_one_of(given, self._current())
 
     def _current(self) -> tuple[bytes, ...]:
+        """Return the keys in the file, which is read if it has changed."""
+        self._checked_at = time.monotonic()
         try:
             stat = os.stat(self.path)
             file_state = (stat.st_mtime_ns, stat.st_ino, stat.st_size, stat.st_mode)
@@ -120,3 +132,11 @@ class KeyFile:
                 log.error("All requests are refused, since the keys cannot be read: %s", error)
             self._keys, self._file_state = (), None
         return self._keys
+
+
+def _is_one_of(given: bytes, keys: tuple[bytes, ...]) -> bool:
+    """Return whether a token is one of the keys.
+
+    All keys are compared, each in constant time, so that response times reveal nothing.
+    """
+    return any([hmac.compare_digest(given, key) for key in keys])

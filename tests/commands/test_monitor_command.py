@@ -123,3 +123,16 @@ def test_promise_and_what_came_are_compared(look, capsys):
     assert "Promised at the promotion of version 1: roc_auc 0.9 (0.88 to 0.92)" in output
     assert "Came, realised: 0.75, the mean of 400 rows in 2 windows; in 1 of them" in output
     assert "Came, estimated without labels: 0.9, the mean of 300 rows in 1 windows; in 0 of them" in output
+
+
+def test_verdict_over_the_request_log_goes_to_the_endpoint(look, with_champion, tmp_path):
+    """Its metrics include the verdict; a look at another table does not concern it."""
+    folder = with_champion / "endpoints" / NAME
+    look("stable")
+    assert not folder.exists(), "no endpoint is made up"
+    folder.mkdir(parents=True)
+    look("stable", "--data", str(tmp_path / "shop.csv"))
+    assert not list(folder.iterdir())
+    look("act")
+    assert json.loads((folder / "monitor.json").read_text())["state"] == "act"
+    assert [path.name for path in folder.iterdir()] == ["monitor.json"]

@@ -26,6 +26,12 @@ _TESTS = {
     "lib/stages/[a-z]*.py": ["tests/stages/test_{stem}*.py"],
     "lib/backends/promotion_hold.py": ["tests/backends/test_promotion_hold.py"],
     "lib/chain/*.py": ["tests/chain/test_{stem}.py"],
+    "lib/serving/keys.py": ["tests/serving/test_key*.py"],
+    "lib/serving/rollout.py": ["tests/serving/test_traffic*.py"],
+    "lib/serving/server/pool.py": ["tests/serving/test_pool*.py"],
+    "lib/serving/server/traffic.py": ["tests/serving/test_traffic*.py"],
+    "lib/serving/server/app.py": ["tests/serving/test_http_limits.py", "tests/serving/test_server.py"],
+    "lib/scoring/model_folder.py": ["tests/scoring/test_model_folder.py", "tests/scoring/test_tampering.py"],
     # Modules without a test file of their own name.
     "lib/chain/kernel_pool.py": ["tests/chain/test_forking.py"],
     "lib/chain/notebook_client.py": [

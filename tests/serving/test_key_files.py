@@ -3,10 +3,12 @@
 import logging
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 
 from lib.serving import keys
+from lib.serving.deploying.endpoint import LocalEndpoint
 from lib.serving.keys import KeyFile
 
 
@@ -53,3 +55,33 @@ def test_each_trouble_with_the_file_is_logged_once(path, caplog):
             path.chmod(0o600)
             assert key_file.admits(f"Bearer {key}")
     assert [record.getMessage().count("other users can read it") for record in caplog.records] == [1, 1]
+
+
+def test_file_is_looked_at_once_within_the_check_seconds(path, monkeypatch):
+    """A new key is accepted at once all the same, and a replaced one no longer after this time."""
+    now = 100.0
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: now))
+    looks = []
+
+    class CountingKeyFile(KeyFile):
+        def _current(self):
+            looks.append(1)
+            return super()._current()
+
+    key_file, old = CountingKeyFile(path, check_seconds=0.1), keys.read(path)["primary"]
+    assert all(key_file.admits(f"Bearer {old}") for _ in range(5)) and len(looks) == 1
+    new = keys.renew(path, "primary")["primary"]
+    assert key_file.admits(f"Bearer {new}") and not key_file.admits(f"Bearer {old}")
+    second = keys.renew(path, "primary")["primary"]
+    now += 0.05
+    assert key_file.admits(f"Bearer {new}"), "within the check seconds"
+    now += 0.06
+    assert not key_file.admits(f"Bearer {new}") and key_file.admits(f"Bearer {second}")
+
+
+def test_renewal_of_an_endpoint_returns_when_the_old_key_is_refused(path):
+    endpoint = LocalEndpoint(path.parent, "flights")
+    key_file, old = KeyFile(path, keys.CHECK_SECONDS), keys.read(path)["primary"]
+    assert key_file.admits(f"Bearer {old}")
+    assert endpoint.renew_key("primary") != old
+    assert not key_file.admits(f"Bearer {old}")

@@ -13,11 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lib.scoring.value_counts import ValueCounts, read_counts
 from lib.serving.server.failure_log import MAX_PER_SECOND, FailureLog, JsonFormatter
+from lib.serving.server.metrics.drift import VERDICT_FILE
 from lib.serving.server.metrics.worker_counts import WorkerCounts
 from tests.served_models import ROW, Client
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "infra/monitoring"
+VERDICT = {"version": "3", "state": "act", "drifted": [{"column": "age", "kind": "mean", "evidence": 130.5}]}
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +76,32 @@ def test_metrics_need_the_key_from_other_machines(live):
     assert read_metrics(live, X_Forwarded_For="203.0.113.9", Authorization=f"Bearer {key}")
 
 
+def test_last_verdict_is_part_of_the_metrics(live):
+    assert not [key for key in read_metrics(live) if "drift" in key[0]]
+    (live.folder / VERDICT_FILE).write_text(json.dumps(VERDICT))
+    metrics = read_metrics(live)
+    assert metrics["millrace_drift_state", ("state", "act"), ("version", "3")] == 1
+    assert metrics["millrace_drifted_columns", ("version", "3")] == 1
+    assert metrics["millrace_drift_evidence", ("column", "age"), ("kind", "mean"), ("version", "3")] == 130.5
+    (live.folder / VERDICT_FILE).write_text("{")
+    assert not [key for key in read_metrics(live) if "drift" in key[0]], "a damaged file does not end the metrics"
+    assert "cannot be read, so there are no drift metrics" in live.logs()
+    (live.folder / VERDICT_FILE).unlink()
+
+
 def test_failed_request_is_logged_with_its_id(live):
     client = Client(live.status().url, live.keys()["primary"])
     _, _, headers = client.ask(body="{}", x_request_id="find-me-7")
     assert headers["x-request-id"] == "find-me-7"
+    deadline = time.monotonic() + 120  # the line is written after the answer
+    while "find-me-7" not in live.log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
     lines = [json.loads(line) for line in live.log.read_text().splitlines() if "find-me-7" in line]
     assert [(line["status"], line["route"], line["code"]) for line in lines] == [(400, "/score", "")]
 
 
 def test_dashboard_and_alerts_use_metrics_that_exist(live):
+    (live.folder / VERDICT_FILE).write_text(json.dumps(VERDICT))
     names = {key[0] for key in read_metrics(live)} | {"up"}
     names |= {f"{name[: -len('_count')]}_bucket" for name in names if name.endswith("_seconds_count")}
     used = set()

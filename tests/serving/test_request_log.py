@@ -1,10 +1,12 @@
 """The request log: what cannot be written is kept, told, and written later."""
 
+import asyncio
 import json
 import shutil
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -147,3 +149,48 @@ def test_log_without_process_is_told(tmp_path):
     assert client.trouble == ""
     client._settings = {"on": True}
     assert "does not run" in client.trouble
+
+
+def test_requests_are_sent_together_and_none_is_lost_at_the_end(tmp_path):
+    """One write wakes the writer once; what has been logged is sent before the connection closes."""
+    written = []
+
+    class Transport:
+        is_closed = False
+
+        def get_write_buffer_size(self):
+            return 0
+
+        def write(self, data):
+            assert not self.is_closed
+            written.append(data)
+
+        def close(self):
+            self.is_closed = True
+
+    async def log_requests(ends):
+        client = RequestLogClient(tmp_path)
+        client._settings, client._transport = {"on": True}, Transport()
+        answer = SimpleNamespace(
+            seconds=0.001,
+            pool=SimpleNamespace(version="1", folder=tmp_path / "1-a"),
+            answer=SimpleNamespace(content=b"{}"),
+        )
+        for number in range(5):
+            client.log(b"{}", answer, f"id-{number}")
+        assert not written
+        if ends:
+            await client.close()
+        else:
+            deadline = time.monotonic() + 120
+            while not written and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
+        return client.counts
+
+    for ends in (True, False):
+        written.clear()
+        assert asyncio.run(log_requests(ends)) == {"sent": 5, "dropped": 0}
+        assert len(written) == 1
+        assert [json.loads(frame[0])[4] for frame in framing.take(bytearray(written[0]))] == [
+            f"id-{number}" for number in range(5)
+        ]

@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -256,8 +257,10 @@ class LocalEndpoint:
         return keys.read(self._keys) if self._keys.exists() else {}
 
     def renew_key(self, name: str) -> str:
-        """Replace a key and return the new one; a running endpoint refuses the old one at once."""
-        return keys.renew(self._keys, name)[name]
+        """Replace a key and return the new one; a running endpoint refuses the old one when this returns."""
+        key = keys.renew(self._keys, name)[name]
+        time.sleep(keys.CHECK_SECONDS)  # the router then refuses the old key
+        return key
 
     @contextlib.contextmanager
     def _locked(self, patience_seconds: float = 0) -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from lib.serving.server import openapi, pages
 from lib.serving.server.allowed_hosts import AllowedHosts
 from lib.serving.server.connection_limit import ConnectionLimit
 from lib.serving.server.metrics import exposition
+from lib.serving.server.metrics.drift import DriftMetrics
 from lib.serving.server.pool import WorkerPool
 from lib.serving.server.protocol_pages import ProtocolPages
 from lib.serving.server.protocols.exchange import Exchange
@@ -56,6 +58,8 @@ class Service:
         Counts refused requests.
     request_log : mapping, optional
         Numbers of requests that were ``sent`` to the request log and ``dropped``.
+    verdict_file : Path, optional
+        File with the verdict of the last look at the requests.
 
     Attributes
     ----------
@@ -72,12 +76,15 @@ class Service:
         hosts: AllowedHosts,
         connections: ConnectionLimit,
         request_log: Mapping[str, int] | None = None,
+        verdict_file: Path | None = None,
     ):
         self.traffic, self.limits = traffic, limits
         self.hosts, self.connections = hosts, connections
         self.replies = Replies()
         self._scoring = ScoringHandler(traffic, keys, limits, log_request, connections, self.replies)
-        self._collector = exposition.EndpointCollector(traffic, self._scoring.counts, connections, request_log or {})
+        self._collector = exposition.EndpointCollector(
+            traffic, self._scoring.counts, connections, request_log or {}, DriftMetrics(verdict_file)
+        )
         routes = [
             Route("/", self.form),
             Route("/docs", self.documentation),

@@ -35,9 +35,10 @@ class BodyReader:
         message = f"The request is larger than the limit of {self._max_bytes} bytes."
         if int(headers.get(b"content-length", b"0")) > self._max_bytes:
             raise RequestError(413, "too_large", message)
-        chunks, size = [], 0
+        chunks, size, is_more = [], 0, True
         try:
-            async for chunk in read_chunks(receive):
+            while is_more:  # an asynchronous generator would take longer
+                chunk, is_more = await _read_chunk(receive)
                 chunks.append(chunk)
                 size += len(chunk)
                 self._all_bytes += len(chunk)
@@ -61,8 +62,13 @@ async def read_chunks(receive: Callable) -> AsyncIterator[bytes]:
     """
     is_more = True
     while is_more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RequestError(400, "not_whole", "The connection closed before the request was complete.")
-        is_more = message.get("more_body", False)
-        yield message.get("body", b"")
+        chunk, is_more = await _read_chunk(receive)
+        yield chunk
+
+
+async def _read_chunk(receive: Callable) -> tuple[bytes, bool]:
+    """Return the next part of a body, and whether more follows."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise RequestError(400, "not_whole", "The connection closed before the request was complete.")
+    return message.get("body", b""), message.get("more_body", False)

@@ -31,7 +31,7 @@ from typing import Any
 import uvicorn
 
 from lib.scoring.requests import Limits
-from lib.serving.keys import KeyFile
+from lib.serving import keys
 from lib.serving.process import code_digest
 from lib.serving.server.allowed_hosts import AllowedHosts
 from lib.serving.server.app import Service
@@ -40,6 +40,7 @@ from lib.serving.server.control_server import ControlServer
 from lib.serving.server.failure_log import JsonFormatter
 from lib.serving.server.http_protocol import LimitedProtocol
 from lib.serving.server.log_rotation import rotate
+from lib.serving.server.metrics.drift import VERDICT_FILE
 from lib.serving.server.pool import WorkerPool
 from lib.serving.server.request_log.client import RequestLogClient
 from lib.serving.server.traffic import Traffic, describe_pool
@@ -77,12 +78,13 @@ class Router(uvicorn.Server):
         self.connections = ConnectionLimit(raise_descriptor_limit())
         self.service = Service(
             self.traffic,
-            KeyFile(folder / "keys.json"),
+            keys.KeyFile(folder / "keys.json", keys.CHECK_SECONDS),
             Limits(),
             self.request_log.log,
             self.hosts,
             self.connections,
             self.request_log.counts,
+            folder / VERDICT_FILE,
         )
         super().__init__(
             uvicorn.Config(

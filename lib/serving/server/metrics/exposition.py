@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.scoring import value_counts
 from lib.serving.server.connection_limit import ConnectionLimit
+from lib.serving.server.metrics.drift import DriftMetrics
 from lib.serving.server.metrics.request_counts import RequestCounts
 from lib.serving.server.pool import WorkerPool
 from lib.serving.server.traffic import Traffic
@@ -48,19 +49,27 @@ class EndpointCollector:
     connections : ConnectionLimit
     request_log : mapping
         The state of the request log: numbers of requests that were ``sent`` and ``dropped``.
+    drift : DriftMetrics
+        The verdict of the last look at the requests.
     """
 
     def __init__(
-        self, traffic: Traffic, counts: RequestCounts, connections: ConnectionLimit, request_log: Mapping[str, Any]
+        self,
+        traffic: Traffic,
+        counts: RequestCounts,
+        connections: ConnectionLimit,
+        request_log: Mapping[str, Any],
+        drift: DriftMetrics,
     ):
         self._traffic, self._counts, self._connections = traffic, counts, connections
-        self._request_log = request_log
+        self._request_log, self._drift = request_log, drift
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
         yield from self._request_metrics()
         yield from self._version_metrics()
         yield from self._value_metrics()
+        yield from self._drift.collect()
 
     def _request_metrics(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily

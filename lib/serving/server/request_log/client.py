@@ -28,6 +28,8 @@ log = logging.getLogger("lib.serving")
 MAX_PENDING_BYTES = 8 * 2**20
 RESTART_PAUSE_SECONDS = 10
 CLOSE_SECONDS = 5
+# Requests wait this long before they are sent to the writer together.
+BATCH_SECONDS = 0.01
 SETTINGS = ("on", "columns", "megabytes")
 
 
@@ -53,6 +55,7 @@ class RequestLogClient(asyncio.Protocol):
         self._lost_at = 0.0
         self._starting: asyncio.Task | None = None
         self._unfinished_line = b""
+        self._batch = bytearray()
         self._writer_state: dict[str, Any] = {}
         self.counts = {"sent": 0, "dropped": 0}
 
@@ -68,6 +71,7 @@ class RequestLogClient(asyncio.Protocol):
         if settings == self._settings and self._transport is not None:
             return
         self._settings = settings
+        self._send_batch()
         if self._transport is not None:
             self._transport.close()  # the process writes what it has received and ends by itself
             self._transport = None
@@ -78,13 +82,25 @@ class RequestLogClient(asyncio.Protocol):
         """Send a request, its answer and its id to the writer, or drop them; never wait."""
         if not self._settings["on"]:
             return
-        if self._transport is None or self._transport.get_write_buffer_size() > MAX_PENDING_BYTES:
+        if self._transport is None or self._pending_bytes() > MAX_PENDING_BYTES:
             self.counts["dropped"] += 1
             self._restart_if_lost()
             return
         metadata = [time.time(), 1000 * answer.seconds, answer.pool.version, answer.pool.folder.name, request_id]
-        self._transport.write(framing.pack(msgspec.json.encode(metadata), body, answer.answer.content))
+        if not self._batch:
+            asyncio.get_running_loop().call_later(BATCH_SECONDS, self._send_batch)
+        self._batch += framing.pack(msgspec.json.encode(metadata), body, answer.answer.content)
         self.counts["sent"] += 1
+
+    def _pending_bytes(self) -> int:
+        assert self._transport is not None
+        return len(self._batch) + self._transport.get_write_buffer_size()
+
+    def _send_batch(self) -> None:
+        """Send what has been logged; one write of many requests wakes the writer once."""
+        if self._transport is not None and self._batch:
+            self._transport.write(bytes(self._batch))
+        self._batch.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; the socket buffers what is sent before the process has started."""
@@ -115,6 +131,7 @@ class RequestLogClient(asyncio.Protocol):
 
     async def close(self) -> None:
         """Close the connection, on which the process writes the rest and ends; wait for it, up to `CLOSE_SECONDS`."""
+        self._send_batch()
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
