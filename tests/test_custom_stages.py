@@ -168,11 +168,11 @@ class TestOutputs:
         assert chain[-1].outputs == {"slide": "str", "pages": "int"}
 
     def test_output_can_be_the_input_of_a_later_stage(self, custom):
-        write_stage(custom, "prices", ANNOUNCE, outputs="price_list=[1]")
-        write_stage(custom, "announce", ANNOUNCE, "price_list: list = []  # of prices")
+        write_stage(custom, "prices", ANNOUNCE, outputs="price_table=[1]")
+        write_stage(custom, "announce", ANNOUNCE, "price_table: list = []  # of prices")
         chain, _ = resolve("stages.before_train=[prices]", "stages.after_deploy=[announce]")
         prices = next(notebook for notebook in chain if notebook.stage == "prices")
-        assert prices.outputs == {"price_list": "list"}
+        assert prices.outputs == {"price_table": "list"}
 
     def test_different_types_are_reported(self, custom):
         write_stage(custom, "first", ANNOUNCE, outputs="shared=1")

@@ -11,7 +11,7 @@ from lib.automl.flaml import _separate_rows
 from lib.automl.trials.encoding import EncodedTarget
 from lib.automl.trials.folds import ALWAYS_TRAINED, HELD_OUT, assign_folds, hold_out
 from lib.automl.trials.isolated_search import EncodedTable
-from lib.evaluation.out_of_fold import divide_rows
+from lib.evaluation.folds import divide_rows
 
 ROWS = 400
 GROUPS = np.repeat(np.arange(ROWS // 8), 8)

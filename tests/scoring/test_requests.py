@@ -155,6 +155,9 @@ def test_datetimes_equal_those_of_pandas(text):
     except ValueError:
         assert not parser.is_valid(text)
         return
+    if expected.year < 1:  # which Python's own dates lack
+        assert not parser.is_valid(text)
+        return
     expected = expected if expected.tzinfo is None else expected.tz_convert("UTC").tz_localize(None)
     assert parser.is_valid(text)
     expected_values = [expected.asm8.view("i8"), np.iinfo(np.int64).min]
