@@ -89,7 +89,7 @@ def read_status(name: str, log: Path, record: Mapping[str, Any], router: psutil.
         facts = (leading.get("engine"), f"process {router.pid}", f"since {started}", f"log {display_path(log)}")
         detail = ", ".join(filter(None, (other_version, *facts, *record.get("trouble", ()))))
     elif state in ("died", "stopped"):
-        detail = f"start it with {endpoint_command('start', name)}"
+        detail = f"(start it with {endpoint_command('start', name)})"
     return EndpointStatus(
         name=name,
         state=state,
