@@ -57,8 +57,8 @@ def measure_table(folder, name, labelled):
         for _ in range(DRAWS):
             drawn = pool.iloc[random.choice(len(pool), ROWS, p=weights)]
             results.append(measure_window(labelled, reference, drawn, columns, estimator, metric, promised))
-        losses, acts, found, errors = np.array(results, dtype=float).T
-        cells = [f"{losses.mean():.3f}", f"{acts.mean():.0%}", f"{found.mean():.0%}", f"{errors.mean():.4f}"]
+        losses, acts, detections, errors = np.array(results, dtype=float).T
+        cells = [f"{losses.mean():.3f}", f"{acts.mean():.0%}", f"{detections.mean():.0%}", f"{errors.mean():.4f}"]
         yield f"| {name} | {column} | {' | '.join(cells)} |"
 
 

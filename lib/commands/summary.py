@@ -23,8 +23,9 @@ def execute(options: argparse.Namespace) -> int:
     from lib.evidence.report.markdown import render_markdown
     from lib.evidence.report.run_files import read_run
 
-    if (look := _find_newest_look(options)) is not None:
-        print(describe_look(json.loads(look.read_text(encoding="utf-8"))))
+    newest_look = _find_newest_look(options)
+    if newest_look is not None:
+        print(describe_look(json.loads(newest_look.read_text(encoding="utf-8"))))
         return 0
     folder = _runs.find_run(options)
     print(render_markdown(read_run(folder, records.read_current(folder))))

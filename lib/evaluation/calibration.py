@@ -24,7 +24,7 @@ _MIN_STANDARD_ERRORS = 1.0
 _GRID_POINTS = 50
 # Share of the uncalibrated probability in the calibrated one.
 _TILT = 1e-3
-# Of a temperature. Small powers moderate models whose probabilities are 0 or 1, such as decision trees.
+# Bounds of the logarithm of a temperature's power. Small powers moderate models that say 0 or 1, such as trees.
 _LOG_POWERS = (-6.0, 3.0)
 # Log losses of smaller probabilities would decide the comparison alone.
 _MIN_PROBABILITY = 1e-6

@@ -35,7 +35,7 @@ def predict_no_skill(
     train_target : Series of shape (training rows,)
         Target of the training rows.
     truth : Series of shape (rows,)
-        True values of the rows to predict, by which guesses are compared for a metric of the customer's own.
+        True values of the rows to predict. They decide between guesses for a metric of the customer's own.
     answers : Predictions
         A model's predictions for the same rows, from which classes, raw rows and weights are taken.
     metric : Metric
@@ -67,7 +67,7 @@ def predict_no_skill(
 
 
 def _guess_numbers(target: np.ndarray, metric: Metric, weights: np.ndarray | None) -> np.ndarray:
-    """Return the numbers of which one is the best guess by a metric."""
+    """Return the candidates for the best guess by a metric."""
     mean = np.average(target, weights=weights)
     if metric.is_custom:
         return np.array([mean, *np.quantile(target, _QUANTILES)])
@@ -84,7 +84,7 @@ def _measure_shares(target: np.ndarray, classes: np.ndarray, weights: np.ndarray
 
 
 def _guess_classes(shares: np.ndarray, answers: Predictions, metric: Metric) -> np.ndarray:
-    """Return the classes of which one is the best guess by a metric."""
+    """Return the candidates for the best guess by a metric."""
     names = np.asarray(answers.classes)
     if metric.is_custom:
         return names

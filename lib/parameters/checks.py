@@ -262,8 +262,7 @@ def _combination_faults(values: Mapping[str, Any]) -> list[str]:
             "promote_if: not_worse needs a margin above 0, the largest loss in the primary metric that does not matter."
         )
     faults += gate_faults(values) + find_waiver_faults(values.get("waivers") or [])
-    faults += retirement_faults(values)
-    faults += search_faults(values) + find_card_faults(values.get("card") or {})
+    faults += retirement_faults(values) + search_faults(values) + find_card_faults(values.get("card") or {})
     functions = values.get("training_functions")
     if functions is not None:
         for name in values.get("hyperparameters", ()):

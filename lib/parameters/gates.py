@@ -138,7 +138,7 @@ def _gap_faults(limits: Any, values: Mapping[str, Any]) -> list[str]:
         is_ratio = name.endswith(RATIO_SUFFIX)
         if names is not None and name.removesuffix(RATIO_SUFFIX) not in names:
             known = [*names, *(f"{each}{RATIO_SUFFIX}" for each in names)]
-            remedy = _list_metric_first(name) or suggest(name, known)
+            remedy = _advise_to_list(name) or suggest(name, known)
             faults.append(f"gates: group_gap: a {values['task']} task has no {name!r}. {remedy}")
         elif fault := _number_fault(limit, 0, 1 if is_ratio else math.inf):
             faults.append(f"gates: group_gap.{name} is {limit!r}; {fault}")
@@ -151,7 +151,7 @@ def _own_metrics(values: Mapping[str, Any]) -> list[str]:
     return [name for name in custom.names() if name in named]
 
 
-def _list_metric_first(name: str) -> str:
+def _advise_to_list(name: str) -> str:
     """Return what to do about one of the customer's metrics that the use case does not name; empty for other names."""
     metric = name.removesuffix(RATIO_SUFFIX)
     return f"List it under metrics: {{{metric}: {{}}}}." if metric in custom.names() else ""

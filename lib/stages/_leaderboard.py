@@ -26,11 +26,10 @@ def add_no_skill(leaderboard: pd.DataFrame, no_skill: dict[str, Any], metric: Me
 
 def make_no_skill_row(rows: ModelRows, predictions: Predictions, parameters: Parameters) -> dict[str, Any]:
     """Return the no-skill model's row of the leaderboard; its validation rows are all training rows."""
-    metric = parameters.metric
+    metric, all_metrics = parameters.metric, metrics.for_task(parameters.task, parameters.own_metrics)
     row: dict[str, Any] = {"family": NO_SKILL, "weight": 0.0, "outcome": DONE}
     for name, X, y in (("validation", rows.X, rows.y), ("test", rows.X_test, rows.y_test)):
         answers = replace(predictions, labels=y.to_numpy(), rows=X, weights=None)
         guess = predict_no_skill(rows.y, y, answers, metric)
-        all_metrics = metrics.for_task(parameters.task, parameters.own_metrics)
         row |= {f"{name} {each.name}": each.score(y, guess) for each in all_metrics}
     return row | {"score": row[f"validation {metric.name}"]}

@@ -68,7 +68,7 @@ class Workspace(Protocol):
         """Whether the workspace is reachable from the internet."""
 
     def read_secret(self, name: str) -> str | None:
-        """Return a secret of the workspace's key vault; None if there is none of this name."""
+        """Return a secret of the workspace's key vault; None if no secret has this name."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
         message lists every broken rule.
     """
     if not parameters.contract:
-        return ContractCheck(_make_empty_table("no contract is given"), engine.reading.rows)
+        return ContractCheck(_make_table_without_violations("no contract is given"), engine.reading.rows)
     rules = contract_file.load(resolve_existing(parameters.contract))
     # No model sees these columns, so they are not checked.
     skipped = [*engine.reading.unread, *parameters.drop_columns]
@@ -83,7 +83,7 @@ def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
     details = engine.map_rows(partial(_describe_part_violations, rules=rules, skipped=skipped), broken)
     all_violations = violations.judge(checks, broken, details, rules, skipped)
     if all_violations.table.empty:
-        table = _make_empty_table(f"no rule of {parameters.contract} is broken")
+        table = _make_table_without_violations(f"no rule of {parameters.contract} is broken")
         return ContractCheck(table, engine.reading.rows, 0)
     table = charts.Table(all_violations.table)
     broken_count = int(all_violations.broken_rows.sum())
@@ -96,7 +96,7 @@ def apply(engine: Engine, parameters: Parameters) -> ContractCheck:
     return ContractCheck(table, engine.reading.rows, broken_count, broken_count, quarantine)
 
 
-def _make_empty_table(reason: str) -> charts.Table:
+def _make_table_without_violations(reason: str) -> charts.Table:
     """Return a table of violations whose only row says why there are none."""
     return charts.Table([("", reason, 0, "", "")], columns=violations.COLUMNS)
 

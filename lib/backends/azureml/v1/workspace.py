@@ -67,7 +67,7 @@ class Workspace:
         return self.native.get_mlflow_tracking_uri()
 
     def read_secret(self, name: str) -> str | None:
-        """Return a secret of the workspace's key vault; None if there is none of this name."""
+        """Return a secret of the workspace's key vault; None if no secret has this name."""
         try:
             return self.native.get_default_keyvault().get_secret(name)
         except Exception as error:

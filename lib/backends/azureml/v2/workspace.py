@@ -85,7 +85,7 @@ class Workspace:
         return get_mlflow_tracking_uri_v2(_TrackingAddress(self._native.mlflow_tracking_uri), service)
 
     def read_secret(self, name: str) -> str | None:
-        """Return a secret of the workspace's key vault; None if there is none of this name.
+        """Return a secret of the workspace's key vault; None if no secret has this name.
 
         https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
         """
